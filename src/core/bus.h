@@ -1,0 +1,79 @@
+/*
+ * The bus that joins managers, controller, antagonists and interfaces (protocol.md, section 1).
+ * Users see this interface only; bus_local and bus_amqp stand behind it.
+ *
+ * A message is a JSON object with `command`; the bus adds `sender`. Callbacks never run inside the
+ * call that causes them, but in a later turn of the loop.
+ */
+#ifndef HMS_CORE_BUS_H
+#define HMS_CORE_BUS_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+enum hms_bus_role { HMS_BUS_MANAGER, HMS_BUS_ANTAGONIST, HMS_BUS_CONTROLLER, HMS_BUS_INTERFACE };
+
+struct hms_bus;
+struct hms_bus_call;
+
+/*
+ * The answer to a request, exactly once. error is 0 and reply the message (borrowed), or
+ * HMS_EUNREACHABLE (nobody serves there), HMS_ETIMEDOUT or HMS_ECANCELED and reply is NULL.
+ */
+typedef void (*hms_bus_reply_fn)(void *arg, int error, const json_t *reply);
+
+/*
+ * A message for a server. `message` is borrowed and holds until the return. call is NULL for a
+ * notification; for a request it is the server's until hms_bus_reply(), which it must call.
+ */
+typedef void (*hms_bus_serve_fn)(void *arg, const json_t *message, struct hms_bus_call *call);
+
+/* Traffic of one bus, both directions, as seen by its user; bytes are those of the JSON bodies. */
+struct hms_bus_traffic {
+    uint64_t messages;
+    uint64_t bytes;
+};
+
+/*
+ * Sends a request to role.address and waits at most timeout_ms. Takes over `message`.
+ * Returns 0, or HMS_ELIMIT (too many requests under way), HMS_EINVAL; then reply_fn never runs.
+ */
+int hms_bus_request(struct hms_bus *bus, enum hms_bus_role role, const char *address,
+                    json_t *message, int64_t timeout_ms, hms_bus_reply_fn reply_fn, void *arg);
+
+/* Sends a notification to role.address, or to every server of the role if address is NULL. Takes
+ * over `message`. Returns 0 or HMS_ELIMIT. */
+int hms_bus_notify(struct hms_bus *bus, enum hms_bus_role role, const char *address,
+                   json_t *message);
+
+/*
+ * Serves messages for `role` and `role.address` (copied) with fn until hms_bus_unserve().
+ * Returns 0, or HMS_EBUSY if that address is served already.
+ */
+int hms_bus_serve(struct hms_bus *bus, enum hms_bus_role role, const char *address,
+                  hms_bus_serve_fn fn, void *arg);
+void hms_bus_unserve(struct hms_bus *bus, enum hms_bus_role role, const char *address);
+
+/* Answers a request; takes over `reply`. The call is released. */
+void hms_bus_reply(struct hms_bus_call *call, json_t *reply);
+
+struct hms_bus_traffic hms_bus_traffic(const struct hms_bus *bus);
+
+/*
+ * Cancels every request under way whose arg is `arg` (its callback runs with HMS_ECANCELED before
+ * the return). For an owner that goes away.
+ */
+void hms_bus_cancel(struct hms_bus *bus, void *arg);
+
+/* Closes it: outstanding requests end with HMS_ECANCELED, then closed(arg) runs from the loop. */
+void hms_bus_close(struct hms_bus *bus, void (*closed)(void *arg), void *arg);
+
+/* "manager", "antagonist", "controller", "interface". */
+const char *hms_bus_role_name(enum hms_bus_role role);
+
+/* Reply bodies of protocol.md; new references. `type` is one of its error types. */
+json_t *hms_bus_ok(const char *description);
+json_t *hms_bus_error(const char *type, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

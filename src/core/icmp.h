@@ -1,0 +1,83 @@
+/*
+ * ICMP echo prober: rounds of echo requests to many targets at once, on one socket per address
+ * family, without ever blocking the loop or mistaking its own trouble for loss.
+ */
+#ifndef HMS_CORE_ICMP_H
+#define HMS_CORE_ICMP_H
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct hms_log;
+struct hms_icmp;
+
+enum hms_icmp_backend { HMS_ICMP_AUTO, HMS_ICMP_RAW, HMS_ICMP_DGRAM };
+
+struct hms_icmp_options {
+    const char *netns; /* path of the network namespace to open the sockets in, or NULL */
+    enum hms_icmp_backend backend; /* AUTO: raw with a BPF filter, else unprivileged dgram */
+};
+
+struct hms_icmp_schedule {
+    int count;       /* echo requests per target, 1 to 1000 */
+    int interval_ms; /* between two to the same target, 1 to 10000 */
+    int timeout_ms;  /* how long each waits for its reply, 1 to 10000 */
+};
+
+union hms_icmp_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+struct hms_icmp_result {
+    uint32_t sent;                               /* requests that left this host */
+    uint32_t received;                           /* replies in time; duplicates do not count */
+    uint32_t rtt_min_us, rtt_avg_us, rtt_max_us; /* of those; 0 if there were none */
+    int complete; /* all requests were sent and the prober was not starved or in error meanwhile;
+                     otherwise the result says nothing (unknown, never loss) */
+    int error;    /* 0, or the errno that kept requests from leaving (ENETUNREACH, EPERM, ...) */
+};
+
+/* The end of a round; results[i] belongs to targets[i]; borrowed for the call. */
+typedef void (*hms_icmp_round_fn)(void *arg, int error, const struct hms_icmp_result *results,
+                                  size_t count);
+
+/*
+ * Opens the sockets: IPv4 always, IPv6 if the system has it. Returns 0, or HMS_EPERM / HMS_EIO with
+ * a text in error that says what to grant.
+ */
+int hms_icmp_open(struct hms_icmp **icmp, uv_loop_t *loop, struct hms_log *log,
+                  const struct hms_icmp_options *options, char *error, size_t error_size);
+
+/* "raw" or "dgram"; static. */
+const char *hms_icmp_backend_name(const struct hms_icmp *icmp);
+
+/*
+ * Starts a round; one at a time. targets are copied. Returns 0; HMS_EBUSY if a round is under way;
+ * HMS_EINVAL if the schedule is out of its ranges. fn runs once, never before the return; with
+ * HMS_ECANCELED and no results if the prober is closed first.
+ */
+int hms_icmp_round(struct hms_icmp *icmp, const struct hms_icmp_schedule *schedule,
+                   const union hms_icmp_address *targets, size_t count, hms_icmp_round_fn fn,
+                   void *arg);
+
+struct hms_icmp_counters {
+    uint64_t rounds;
+    uint64_t sent;
+    uint64_t received;
+    uint64_t late;         /* replies after their timeout */
+    uint64_t duplicates;   /* replies to an echo that was answered already */
+    uint64_t foreign;      /* packets that are not answers to ours */
+    uint64_t retries;      /* sends repeated because the kernel had no room */
+    uint64_t kernel_drops; /* packets that the socket's receive buffer could not take */
+    uint64_t shifted_ms;   /* time by which late ticks were put off */
+};
+struct hms_icmp_counters hms_icmp_counters(const struct hms_icmp *icmp);
+
+/* Ends a round under way, closes the sockets; closed(arg) runs from the loop. */
+void hms_icmp_close(struct hms_icmp *icmp, void (*closed)(void *arg), void *arg);
+
+#endif
