@@ -1,0 +1,2 @@
+/* placeholder until the role is built */
+#include "manager/manager.h"
