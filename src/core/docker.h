@@ -46,6 +46,7 @@ struct hms_docker_container {
     char *restart_policy; /* "no", "always", "unless-stopped", "on-failure" */
     int restart_max_retries;
     int auto_remove;
+    int interactive; /* attached to somebody's standard input (run -i without -d) */
     enum hms_docker_state state;
     int exit_code;
     int oom_killed;

@@ -1,0 +1,478 @@
+/*
+ * The healer. Owns the timer that looks at waiting containers again, and the calls under way. A
+ * call finds its container by id and decision number, since either may be gone when the answer
+ * comes.
+ */
+#include "manager/healer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/clock.h"
+#include "core/docker.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "manager/rules.h"
+
+/* Docker's stop timeout when neither the container nor its label names one. */
+#define DEFAULT_STOP_TIMEOUT_S 10
+/* How long the `start` event may lag behind the engine's answer before we ask again. */
+#define EVENT_LAG_MS 2000
+/* A call that got no answer, or that met a container on its way out, is repeated after this. */
+#define RETRY_MS 1000
+
+struct hms_healer {
+    uv_loop_t *loop;
+    struct hms_log *log;
+    struct hms_docker *docker;
+    struct hms_inventory *inventory;
+    const struct hms_manager_options *options;
+    struct hms_rule_options rules;
+    struct hms_healer_handlers handlers;
+    void *arg;
+    uv_timer_t timer;
+    int64_t timer_due_ms; /* 0: not running */
+    int is_synced;
+    int is_storm;
+    int running; /* calls under way */
+    uint64_t last_queued;
+    int is_closing;
+    int is_timer_closed;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+struct action {
+    struct hms_healer *healer;
+    char id[HMS_DOCKER_ID_SIZE];
+    uint64_t number; /* of the decision */
+    uint64_t life;   /* of the container when it was asked for */
+    enum hms_trigger trigger;
+};
+
+static int64_t now_ms(const struct hms_healer *healer)
+{
+    return (int64_t)uv_now(healer->loop);
+}
+
+static void gather_facts(struct hms_healer *healer, struct hms_container *container,
+                         struct hms_facts *facts)
+{
+    memset(facts, 0, sizeof(*facts));
+    facts->state = container->state;
+    facts->supervision = container->supervision;
+    facts->restart = container->labels.restart;
+    facts->end = &container->end;
+    facts->guard = &container->guard;
+    facts->has_docker_policy = strcmp(container->info.restart_policy, "no") != 0;
+    facts->is_requested = container->is_requested;
+    facts->is_bad = container->health.is_bad;
+    facts->is_storm = healer->is_storm;
+    facts->ended_ms = container->ended_ms;
+    if (container->state == HMS_DOCKER_EXITED) {
+        facts->is_superseded = hms_inventory_is_superseded(healer->inventory, container);
+        facts->touched_ms =
+            hms_inventory_touched_ms(healer->inventory, container, healer->rules.stop_grace_ms);
+    }
+}
+
+/* A new decision record; samples or cause according to the trigger. */
+static struct hms_decision *record(struct hms_container *container, enum hms_trigger trigger,
+                                   enum hms_reason reason)
+{
+    struct hms_decision *decision = hms_decisions_add(&container->decisions);
+
+    decision->time_ns = hms_clock_wall_ns();
+    decision->trigger = trigger;
+    decision->reason = reason;
+    if (trigger == HMS_TRIGGER_LOSS) {
+        decision->sample_count = container->health.sample_count;
+        memcpy(decision->samples_pct, container->health.samples_pct, sizeof(decision->samples_pct));
+    } else {
+        decision->event_ns = container->end_event_ns;
+        decision->cause = container->end.cause;
+        decision->exit_code = container->end.exit_code;
+    }
+    return decision;
+}
+
+static void log_decision(struct hms_healer *healer, const struct hms_container *container,
+                         const struct hms_decision *decision, enum hms_log_level level,
+                         const char *message)
+{
+    json_t *fields;
+
+    if (!hms_log_enabled(healer->log, level))
+        return;
+    fields = hms_decision_json(decision);
+    json_object_del(fields, "time");
+    json_object_set_new(fields, "container", json_string(container->info.name));
+    json_object_set_new(fields, "id", json_stringn(container->id, HMS_DOCKER_SHORT_ID_DIGITS));
+    hms_log_fields(healer->log, level, "healer", fields, "%s", message);
+}
+
+static void arm_timer(struct hms_healer *healer, int64_t due_ms);
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct hms_healer *healer = timer->data;
+    struct hms_container *container;
+    int64_t next_ms = 0;
+
+    healer->timer_due_ms = 0;
+    for (container = hms_inventory_first(healer->inventory); container != NULL;
+         container = container->hh.next) {
+        if (container->due_ms != 0 && container->due_ms <= now_ms(healer))
+            hms_healer_consider(healer, container);
+        if (container->due_ms != 0 && (next_ms == 0 || container->due_ms < next_ms))
+            next_ms = container->due_ms;
+    }
+    if (next_ms != 0)
+        arm_timer(healer, next_ms);
+}
+
+static void arm_timer(struct hms_healer *healer, int64_t due_ms)
+{
+    int64_t wait_ms = due_ms - now_ms(healer);
+
+    if (healer->is_closing || (healer->timer_due_ms != 0 && healer->timer_due_ms <= due_ms))
+        return;
+    healer->timer_due_ms = due_ms;
+    uv_timer_start(&healer->timer, on_timer, wait_ms > 1 ? (uint64_t)wait_ms : 1, 0);
+}
+
+static int stop_timeout_s(const struct hms_container *container)
+{
+    return container->labels.stop_timeout_s >= 0 ? container->labels.stop_timeout_s
+                                                 : DEFAULT_STOP_TIMEOUT_S;
+}
+
+static void on_answer(void *arg, const struct hms_docker_answer *answer);
+
+static void act(struct hms_healer *healer, struct hms_container *container,
+                enum hms_trigger trigger)
+{
+    struct hms_decision *decision = record(container, trigger, HMS_REASON_CLEAR);
+    struct action *action = hms_calloc(1, sizeof(*action));
+    int64_t listed_ms = healer->options->restarted_ms;
+
+    action->healer = healer;
+    memcpy(action->id, container->id, sizeof(action->id));
+    action->number = decision->number;
+    action->life = container->life;
+    action->trigger = trigger;
+    healer->running++;
+    container->acting = decision->number;
+    container->end_event_ns = 0;
+    if (trigger == HMS_TRIGGER_LOSS) {
+        listed_ms += stop_timeout_s(container) * INT64_C(1000);
+        decision->action = HMS_ACTION_RESTART;
+        container->loss_decision = decision->number;
+        hms_exit_own_stop(&container->end, 1);
+        hms_docker_restart(healer->docker, container->id, container->labels.stop_timeout_s,
+                           on_answer, action);
+    } else {
+        decision->action = HMS_ACTION_START;
+        hms_docker_start(healer->docker, container->id, on_answer, action);
+    }
+    hms_guard_acted(&container->guard, trigger, now_ms(healer), now_ms(healer) + listed_ms);
+    container->due_ms = container->guard.restarted_until_ms;
+    container->standing = HMS_REASON_RESTARTED;
+    arm_timer(healer, container->due_ms);
+    log_decision(healer, container, decision, HMS_LOG_INFO,
+                 trigger == HMS_TRIGGER_LOSS ? "restart asked for" : "start asked for");
+    healer->handlers.on_changed(healer->arg, container);
+}
+
+/* Lets the container that waits longest have the free place. */
+static void serve_queue(struct hms_healer *healer)
+{
+    while (!healer->is_closing && healer->running < healer->options->concurrent_restarts) {
+        struct hms_container *container, *next = NULL;
+
+        for (container = hms_inventory_first(healer->inventory); container != NULL;
+             container = container->hh.next)
+            if (container->queued != 0 && (next == NULL || container->queued < next->queued))
+                next = container;
+        if (next == NULL)
+            return;
+        next->queued = 0;
+        hms_healer_consider(healer, next);
+    }
+}
+
+static enum hms_outcome outcome_of(const struct hms_docker_answer *answer)
+{
+    if (answer->error == HMS_OK)
+        return answer->status == 304 ? HMS_OUTCOME_ALREADY : HMS_OUTCOME_DONE;
+    return answer->status != 0 ? HMS_OUTCOME_REFUSED : HMS_OUTCOME_LOST;
+}
+
+/* The engine says so of a container that is being removed: no failure, it just goes. */
+static int is_vanishing(const struct hms_docker_answer *answer)
+{
+    return answer->error == HMS_ENOENT || strstr(answer->message, "marked for removal") != NULL;
+}
+
+/* Whether the engine's events already tell of the (re)start: a start, for restarts after an end. */
+static int is_seen_in_events(const struct hms_container *container, const struct action *action)
+{
+    uint64_t steps = action->trigger == HMS_TRIGGER_LOSS ? 2 : 1;
+
+    return container->life >= action->life + steps;
+}
+
+/* Settles the guard; from here on the container may be acted on again. */
+static void settle(struct hms_healer *healer, struct hms_container *container,
+                   const struct action *action, const struct hms_docker_answer *answer,
+                   enum hms_outcome outcome)
+{
+    struct hms_guard *guard = &container->guard;
+
+    container->acting = 0;
+    if (outcome == HMS_OUTCOME_LOST || is_vanishing(answer)) {
+        guard->restarted_until_ms = now_ms(healer) + RETRY_MS;
+        hms_exit_own_stop(&container->end, 0);
+        return;
+    }
+    hms_guard_answered(guard, action->trigger, answer->error == HMS_OK, now_ms(healer));
+    if (answer->error == HMS_OK && !is_seen_in_events(container, action))
+        guard->restarted_until_ms = now_ms(healer) + EVENT_LAG_MS;
+    else
+        hms_exit_own_stop(&container->end, 0);
+}
+
+static void take_answer(struct hms_healer *healer, struct hms_container *container,
+                        const struct action *action, const struct hms_docker_answer *answer)
+{
+    struct hms_decision *decision = hms_decisions_find(&container->decisions, action->number);
+    enum hms_outcome outcome = outcome_of(answer);
+    int is_fine = answer->error == HMS_OK || is_vanishing(answer);
+
+    settle(healer, container, action, answer, outcome);
+    if (outcome == HMS_OUTCOME_DONE)
+        container->restarts++;
+    if (answer->error == HMS_OK)
+        container->is_requested = 0;
+    if (decision != NULL) {
+        decision->outcome = outcome;
+        decision->done_ns = hms_clock_wall_ns();
+        snprintf(decision->text, sizeof(decision->text), "%s", answer->message);
+        log_decision(healer, container, decision, is_fine ? HMS_LOG_INFO : HMS_LOG_WARN,
+                     answer->error == HMS_OK ? "runs again" : "did not start");
+    }
+    healer->handlers.on_remember(healer->arg);
+    healer->handlers.on_changed(healer->arg, container);
+}
+
+static void finish_close(struct hms_healer *healer)
+{
+    if (!healer->is_closing || !healer->is_timer_closed || healer->running > 0)
+        return;
+    healer->closed(healer->closed_arg);
+    free(healer);
+}
+
+static void on_answer(void *arg, const struct hms_docker_answer *answer)
+{
+    struct action *action = arg;
+    struct hms_healer *healer = action->healer;
+    struct hms_container *container = hms_inventory_find(healer->inventory, action->id);
+
+    healer->running--;
+    if (container != NULL && container->acting == action->number)
+        take_answer(healer, container, action, answer);
+    else
+        container = NULL;
+    free(action);
+    if (healer->is_closing) {
+        finish_close(healer);
+        return;
+    }
+    if (container != NULL)
+        hms_healer_consider(healer, container);
+    serve_queue(healer);
+}
+
+/* Whether such a ruling is worth a record: not the waits that every stop goes through. */
+static int is_notable(const struct hms_ruling *ruling)
+{
+    switch (ruling->reason) {
+    case HMS_REASON_STOP_GRACE:
+    case HMS_REASON_RESTARTED:
+    case HMS_REASON_START_GRACE:
+    case HMS_REASON_DOCKER_POLICY:
+    case HMS_REASON_STOPPING:
+    case HMS_REASON_STATE:
+    case HMS_REASON_NOT_STARTED:
+        return 0;
+    default:
+        return 1;
+    }
+}
+
+/* Records a ruling that is no action, unless it is the last one over again. */
+static void note_ruling(struct hms_healer *healer, struct hms_container *container,
+                        enum hms_trigger trigger, const struct hms_ruling *ruling)
+{
+    uint64_t key = (container->life << 16) | ((uint64_t)trigger << 12) |
+                   ((uint64_t)ruling->kind << 8) | (uint64_t)ruling->reason;
+    struct hms_decision *decision;
+
+    container->standing = ruling->reason;
+    if (ruling->reason == HMS_REASON_QUARANTINE && !container->guard.is_quarantined) {
+        hms_guard_quarantine(&container->guard);
+        healer->handlers.on_remember(healer->arg);
+    }
+    if (is_notable(ruling) && container->decided != key) {
+        container->decided = key;
+        decision = record(container, trigger, ruling->reason);
+        if (ruling->reason == HMS_REASON_OBSERVE) {
+            decision->outcome = HMS_OUTCOME_OBSERVED;
+            decision->action = trigger == HMS_TRIGGER_LOSS ? HMS_ACTION_RESTART : HMS_ACTION_START;
+        }
+        log_decision(healer, container, decision,
+                     ruling->reason == HMS_REASON_QUARANTINE ? HMS_LOG_WARN : HMS_LOG_INFO,
+                     ruling->kind == HMS_RULING_WAIT ? "waiting" : "left alone");
+        healer->handlers.on_remember(healer->arg);
+    }
+    healer->handlers.on_changed(healer->arg, container);
+}
+
+static void enqueue(struct hms_healer *healer, struct hms_container *container)
+{
+    container->queued = ++healer->last_queued;
+    container->standing = HMS_REASON_CONCURRENCY;
+}
+
+static void apply(struct hms_healer *healer, struct hms_container *container,
+                  enum hms_trigger trigger, struct hms_ruling ruling)
+{
+    if (ruling.kind == HMS_RULING_ACT && healer->options->observe)
+        ruling = (struct hms_ruling){.kind = HMS_RULING_LEAVE, .reason = HMS_REASON_OBSERVE};
+    if (ruling.kind == HMS_RULING_ACT) {
+        if (healer->running < healer->options->concurrent_restarts)
+            act(healer, container, trigger);
+        else
+            enqueue(healer, container);
+        return;
+    }
+    if (ruling.kind == HMS_RULING_WAIT) {
+        container->due_ms = ruling.not_before_ms;
+        arm_timer(healer, container->due_ms);
+    }
+    note_ruling(healer, container, trigger, &ruling);
+}
+
+static void settle_quarantine(struct hms_healer *healer, struct hms_container *container)
+{
+    if (!hms_guard_settle(&container->guard, now_ms(healer)))
+        return;
+    hms_log(healer->log, HMS_LOG_INFO, "healer", "%s runs steadily: out of quarantine",
+            container->info.name);
+    healer->handlers.on_remember(healer->arg);
+    healer->handlers.on_changed(healer->arg, container);
+}
+
+void hms_healer_consider(struct hms_healer *healer, struct hms_container *container)
+{
+    enum hms_trigger trigger = HMS_TRIGGER_LOSS;
+    struct hms_ruling ruling;
+    struct hms_facts facts;
+
+    container->due_ms = 0;
+    container->queued = 0;
+    if (healer->is_closing || !healer->is_synced || !container->is_inspected)
+        return;
+    gather_facts(healer, container, &facts);
+    if (hms_container_is_up(container)) {
+        settle_quarantine(healer, container);
+        ruling = hms_rules_loss(&facts, now_ms(healer));
+        if (ruling.kind == HMS_RULING_LEAVE && ruling.reason == HMS_REASON_CLEAR) {
+            container->standing =
+                container->guard.is_quarantined ? HMS_REASON_QUARANTINE : container->supervision;
+            return;
+        }
+    } else {
+        ruling = hms_rules_down(&facts, &healer->rules, now_ms(healer), &trigger);
+    }
+    apply(healer, container, trigger, ruling);
+}
+
+void hms_healer_consider_all(struct hms_healer *healer)
+{
+    struct hms_container *container;
+
+    for (container = hms_inventory_first(healer->inventory); container != NULL;
+         container = container->hh.next)
+        hms_healer_consider(healer, container);
+}
+
+void hms_healer_prove(struct hms_healer *healer, struct hms_container *container, int is_good)
+{
+    int helped = hms_guard_proved(&container->guard, is_good);
+    struct hms_decision *decision;
+
+    if (helped < 0)
+        return;
+    decision = hms_decisions_find(&container->decisions, container->loss_decision);
+    if (decision == NULL)
+        return;
+    decision->helped = helped;
+    log_decision(healer, container, decision, helped ? HMS_LOG_INFO : HMS_LOG_WARN,
+                 helped ? "the restart helped" : "the restart did not help");
+    healer->handlers.on_changed(healer->arg, container);
+}
+
+void hms_healer_set_synced(struct hms_healer *healer, int is_synced)
+{
+    healer->is_synced = is_synced;
+    if (is_synced)
+        hms_healer_consider_all(healer);
+}
+
+void hms_healer_set_storm(struct hms_healer *healer, int is_active)
+{
+    healer->is_storm = is_active;
+}
+
+struct hms_healer *hms_healer_new(uv_loop_t *loop, struct hms_log *log, struct hms_docker *docker,
+                                  struct hms_inventory *inventory,
+                                  const struct hms_manager_options *options,
+                                  const struct hms_healer_handlers *handlers, void *arg)
+{
+    struct hms_healer *healer = hms_calloc(1, sizeof(*healer));
+
+    healer->loop = loop;
+    healer->log = log;
+    healer->docker = docker;
+    healer->inventory = inventory;
+    healer->options = options;
+    healer->handlers = *handlers;
+    healer->arg = arg;
+    healer->rules = (struct hms_rule_options){
+        .on_stop = options->on_stop,
+        .stop_grace_ms = options->stop_grace_ms,
+    };
+    uv_timer_init(loop, &healer->timer);
+    healer->timer.data = healer;
+    return healer;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct hms_healer *healer = handle->data;
+
+    healer->is_timer_closed = 1;
+    finish_close(healer);
+}
+
+void hms_healer_close(struct hms_healer *healer, void (*closed)(void *arg), void *arg)
+{
+    healer->is_closing = 1;
+    healer->closed = closed;
+    healer->closed_arg = arg;
+    uv_close((uv_handle_t *)&healer->timer, on_timer_closed);
+}
