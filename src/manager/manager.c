@@ -15,6 +15,7 @@
 #include "core/docker.h"
 #include "core/error.h"
 #include "core/icmp.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/store.h"
