@@ -159,8 +159,13 @@ static int apply_event(struct hms_container *container, const struct hms_docker_
     case HMS_DOCKER_ON_RENAME:
         container->touched_ms = at_ms;
         return 1;
-    case HMS_DOCKER_ON_UPDATE:
     case HMS_DOCKER_ON_NETWORK:
+        if (hms_container_is_up(container))
+            return 1;
+        if (container->acting == 0) /* a start by somebody else begins with the network */
+            container->touched_ms = at_ms;
+        return 0;
+    case HMS_DOCKER_ON_UPDATE:
         return 1;
     case HMS_DOCKER_ON_RESTART:
     case HMS_DOCKER_ON_DESTROY:
