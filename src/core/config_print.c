@@ -22,29 +22,51 @@ static char *join(const char *const *words, const char *separator)
     return all;
 }
 
-/* Words from `column` on, in lines that begin at `indent` and end before WIDTH. */
-static void print_wrapped(FILE *out, size_t indent, size_t column, const char *text)
+/* Text in lines that begin at `indent` and end before WIDTH. */
+struct paragraph {
+    FILE *out;
+    size_t indent;
+    size_t column;
+};
+
+static void put_unbroken(struct paragraph *paragraph, const char *text, size_t length)
+{
+    if (paragraph->column > paragraph->indent) {
+        if (paragraph->column + 1 + length < WIDTH) {
+            fputc(' ', paragraph->out);
+            paragraph->column++;
+        } else {
+            fprintf(paragraph->out, "\n%*s", (int)paragraph->indent, "");
+            paragraph->column = paragraph->indent;
+        }
+    }
+    fprintf(paragraph->out, "%.*s", (int)length, text);
+    paragraph->column += length;
+}
+
+static void put_words(struct paragraph *paragraph, const char *text)
 {
     while (*text != '\0') {
         size_t length = strcspn(text, " ");
 
-        if (column > indent && column + 1 + length >= WIDTH) {
-            fprintf(out, "\n%*s", (int)indent, "");
-            column = indent;
-        } else if (column > indent) {
-            fputc(' ', out);
-            column++;
-        }
-        fprintf(out, "%.*s", (int)length, text);
-        column += length;
+        put_unbroken(paragraph, text, length);
         text += length;
         text += strspn(text, " ");
     }
+}
+
+static void print_paragraph(FILE *out, const char *text)
+{
+    struct paragraph paragraph = {.out = out};
+
+    put_words(&paragraph, text);
     fputc('\n', out);
 }
 
-static void print_row(FILE *out, const char *form, const char *text)
+/* A form in the left column; text and, in one line if possible, `facts` in the right one. */
+static void print_row(FILE *out, const char *form, const char *text, const char *facts)
 {
+    struct paragraph paragraph = {.out = out, .indent = HELP_COLUMN, .column = HELP_COLUMN};
     size_t used = strlen(form) + 2;
 
     fprintf(out, "  %s", form);
@@ -53,7 +75,12 @@ static void print_row(FILE *out, const char *form, const char *text)
         used = 0;
     }
     fprintf(out, "%*s", (int)(HELP_COLUMN - used), "");
-    print_wrapped(out, HELP_COLUMN, HELP_COLUMN, text);
+    put_words(&paragraph, text);
+    if (HELP_COLUMN + strlen(facts) < WIDTH && facts[0] != '\0')
+        put_unbroken(&paragraph, facts, strlen(facts));
+    else
+        put_words(&paragraph, facts);
+    fputc('\n', out);
 }
 
 /* "--threshold PCT", "--on-stop start|respect", "--[no-]observe" */
@@ -71,8 +98,8 @@ static char *option_form(const struct hms_option *option)
     return form;
 }
 
-/* The help text followed by range and default, as far as there are any. */
-static char *option_text(const struct hms_option *option)
+/* "(0 to 100 %; default: 60)", or as much of it as there is; a new string. */
+static char *option_facts(const struct hms_option *option)
 {
     int has_range = option->type == HMS_OPTION_INTEGER || option->type == HMS_OPTION_NUMBER;
     const char *fallback = option->derive ? option->derived : option->fallback;
@@ -81,19 +108,19 @@ static char *option_text(const struct hms_option *option)
     if (has_range)
         hms_config_describe_range(option, range, sizeof(range));
     if (!has_range && fallback == NULL)
-        return hms_strdup(option->help);
-    return hms_asprintf("%s (%s%s%s%s)", option->help, range, has_range && fallback ? "; " : "",
-                        fallback ? "default " : "", fallback ? fallback : "");
+        return hms_strdup("");
+    return hms_asprintf("(%s%s%s%s)", range, has_range && fallback ? "; " : "",
+                        fallback ? "default: " : "", fallback ? fallback : "");
 }
 
 static void print_option(FILE *out, const struct hms_option *option)
 {
     char *form = option_form(option);
-    char *text = option_text(option);
+    char *facts = option_facts(option);
 
-    print_row(out, form, text);
+    print_row(out, form, option->help, facts);
     free(form);
-    free(text);
+    free(facts);
 }
 
 void hms_config_print_help(const struct hms_config_spec *spec, FILE *out)
@@ -103,7 +130,7 @@ void hms_config_print_help(const struct hms_config_spec *spec, FILE *out)
     size_t i;
 
     fprintf(out, "Usage: hms %s [OPTION]...\n\n", spec->command);
-    print_wrapped(out, 0, 0, spec->summary);
+    print_paragraph(out, spec->summary);
     for (i = 0; i < spec->option_count; i++) {
         const struct hms_option *option = &spec->options[i];
 
@@ -113,18 +140,19 @@ void hms_config_print_help(const struct hms_config_spec *spec, FILE *out)
         print_option(out, option);
     }
     fprintf(out, "\nConfiguration:\n");
-    print_row(out, "--config FILE", "read options from FILE");
+    print_row(out, "--config FILE", "read options from FILE", "(default: $HMS_CONFIG)");
     print_row(out, "--check-config",
               "print every option's value and where it comes from, and exit: 0 if all are good, "
-              "else 1");
-    print_row(out, "-h, --help", "print this and exit");
+              "else 1",
+              "");
+    print_row(out, "-h, --help", "print this and exit", "");
     outro = hms_asprintf("Each option can also be set in the environment, --state-dir as "
                          "HMS_STATE_DIR, or in FILE, as 'state-dir = DIR' in section [%s] or "
                          "before any section. A flag wins over the environment, the environment "
                          "over the file.",
                          spec->command);
     fputc('\n', out);
-    print_wrapped(out, 0, 0, outro);
+    print_paragraph(out, outro);
     free(outro);
 }
 

@@ -28,7 +28,7 @@ char *hms_config_quote(const char *text, char quote[HMS_CONFIG_QUOTE_SIZE])
     quote[0] = '\'';
     for (; *text != '\0' && used <= room; text++)
         quote[used++] = iscntrl((unsigned char)*text) ? '?' : *text;
-    strcpy(quote + used, *text != '\0' ? "...'" : "'");
+    snprintf(quote + used, HMS_CONFIG_QUOTE_SIZE - used, "%s'", *text != '\0' ? "..." : "");
     return quote;
 }
 
@@ -130,8 +130,9 @@ static int check_text(const struct hms_option *option, const char *text, char *r
 /* NULL-terminated items and their text in one block; free with free(). */
 static char **split(const char *text)
 {
-    char **items = hms_malloc((LIST_MAX_ITEMS + 1) * sizeof(*items) + strlen(text) + 1);
-    char *rest = strcpy((char *)(items + LIST_MAX_ITEMS + 1), text);
+    size_t size = strlen(text) + 1;
+    char **items = hms_malloc((LIST_MAX_ITEMS + 1) * sizeof(*items) + size);
+    char *rest = memcpy(items + LIST_MAX_ITEMS + 1, text, size);
     size_t count = 0;
 
     while (rest != NULL && count < LIST_MAX_ITEMS)

@@ -579,12 +579,12 @@ static void test_help(void **state)
     static const char *const pieces[] = {
         "Usage: hms try [OPTION]...\n\nTry it.\n\nNames:\n  --name NAME             what it is "
         "called\n",
-        "  --home DIR              where it lives (default its home)\n\nNumbers:\n",
+        "  --home DIR              where it lives (default: its home)\n\nNumbers:\n",
         "  --count N               how many of the things that this text, long enough to\n"
-        "                          be wrapped, is about (1 to 100; default 20)\n",
-        "  --stop-wait-ms MS       how long (-5 to 5000000000 ms; default 250)\n",
-        "  --[no-]observe          only look (default no)\n",
-        "  --mode seen|all         which (default seen)\n",
+        "                          be wrapped, is about (1 to 100; default: 20)\n",
+        "  --stop-wait-ms MS       how long (-5 to 5000000000 ms; default: 250)\n",
+        "  --[no-]observe          only look (default: no)\n",
+        "  --mode seen|all         which (default: seen)\n",
         "  -h, --help              print this and exit\n",
         "as HMS_STATE_DIR",
     };
