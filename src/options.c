@@ -1,0 +1,345 @@
+/* The option table of `hms standalone`. */
+#include "options.h"
+
+#include <arpa/inet.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "main_address.h"
+
+#define SECOND_MS 1000.0
+#define HOUR_MS   (3600 * SECOND_MS)
+#define DAY_MS    (24 * HOUR_MS)
+#define WEEK_MS   (7 * DAY_MS)
+
+/* Of protocol.md: fixed between controllers and managers, so no options. */
+#define REPLY_TIMEOUT_MS 5000
+#define EXPIRY_MS        300000
+
+/* The columns that every row of a type has. */
+#define ROW(name_, field, type_)                                                                   \
+    .name = name_, .type = type_, HMS_OPTION_FIELD(struct hms_standalone_options, field)
+#define STRING(name, field, metavar_) ROW(name, field, HMS_OPTION_STRING), .metavar = metavar_
+#define FLAG(name, field)             ROW(name, field, HMS_OPTION_FLAG), .fallback = "no"
+#define ENUM(name, field, words_)     ROW(name, field, HMS_OPTION_ENUM), .words = words_
+#define COUNT(name, field, min_, max_)                                                             \
+    ROW(name, field, HMS_OPTION_INTEGER), .metavar = "N", .min = min_, .max = max_
+#define MS(name, field, min_, max_)                                                                \
+    ROW(name, field, HMS_OPTION_INTEGER), .metavar = "MS", .unit = "ms", .min = min_, .max = max_
+#define PERCENT(name, field)                                                                       \
+    ROW(name, field, HMS_OPTION_NUMBER), .metavar = "PCT", .unit = "%", .min = 0, .max = 100
+
+/* In the order of the enums that they stand for. */
+static const char *const supervise_words[] = {"seen", "all", "labelled", NULL};
+static const char *const on_stop_words[] = {"start", "respect", NULL};
+static const char *const log_format_words[] = {"text", "json", NULL};
+static const char *const log_level_words[] = {"debug", "info", "warn", "error", NULL};
+
+static const char *const all_commands[] = {"standalone", NULL};
+
+static const char *environment(const char *name)
+{
+    const char *text = getenv(name);
+
+    return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+static char *derive_docker(void)
+{
+    const char *url = environment("DOCKER_HOST");
+
+    return hms_strdup(url ? url : "unix:///var/run/docker.sock");
+}
+
+/* systemd separates several directories of a unit with colons; relative XDG paths are invalid. */
+static char *derive_state_dir(void)
+{
+    const char *given = environment("STATE_DIRECTORY");
+    const char *xdg = environment("XDG_STATE_HOME");
+    const char *home = environment("HOME");
+
+    if (given != NULL)
+        return hms_strndup(given, strcspn(given, ":"));
+    if (geteuid() == 0)
+        return hms_strdup("/var/lib/hms");
+    if (xdg != NULL && xdg[0] == '/')
+        return hms_asprintf("%s/hms", xdg);
+    return home ? hms_asprintf("%s/.local/state/hms", home) : NULL;
+}
+
+static const char *check_address(const char *text)
+{
+    struct in_addr address;
+
+    return inet_pton(AF_INET, text, &address) == 1 ? NULL : "an IPv4 address";
+}
+
+static const char *check_docker(const char *text)
+{
+    static const char *const schemes[] = {"unix:///", "tcp://", "http://"};
+    size_t i;
+
+    for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+        if (strncmp(text, schemes[i], strlen(schemes[i])) == 0 && text[strlen(schemes[i])] != '\0')
+            return NULL;
+    return "unix:///PATH, tcp://HOST:PORT or http://HOST:PORT";
+}
+
+static int is_port(const char *text)
+{
+    size_t length = strspn(text, "0123456789");
+
+    return length > 0 && length <= 5 && text[length] == '\0' && atoi(text) <= UINT16_MAX;
+}
+
+/* The server itself says whether it can listen there. */
+static const char *check_listen(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+
+    if (strncmp(text, "unix:", 5) == 0 && text[5] != '\0')
+        return NULL;
+    if (colon != NULL && colon != text && is_port(colon + 1))
+        return NULL;
+    return "HOST:PORT (port 0 picks one) or unix:PATH";
+}
+
+static const struct hms_option standalone_options[] = {
+    {
+        STRING("docker", manager.docker_url, "URL"),
+        .group = "Host",
+        .help = "Docker Engine to supervise, unix:///PATH or tcp://HOST:PORT",
+        .derive = derive_docker,
+        .derived = "$DOCKER_HOST, else unix:///var/run/docker.sock",
+        .check = check_docker,
+    },
+    {
+        STRING("address", manager.address, "IPV4"),
+        .group = "Host",
+        .help = "identity of this host",
+        .derive = hms_main_address,
+        .derived = "its main address",
+        .check = check_address,
+    },
+    {
+        STRING("state-dir", manager.state_dir, "DIR"),
+        .group = "Host",
+        .help = "where state survives restarts; created if missing",
+        .derive = derive_state_dir,
+        .derived = "$STATE_DIRECTORY, else /var/lib/hms as root, else $XDG_STATE_HOME/hms or "
+                   "~/.local/state/hms",
+    },
+    {
+        ENUM("supervise", manager.supervise, supervise_words),
+        .group = "Supervision",
+        .help = "containers seen running since the start (kept across restarts of hms), all, or "
+                "those with a label hms.restart, hms.threshold or hms.stop-timeout",
+        .fallback = "seen",
+    },
+    {
+        FLAG("observe", manager.observe),
+        .group = "Supervision",
+        .help = "decide and report, but touch nothing",
+    },
+    {
+        ENUM("on-stop", manager.on_stop, on_stop_words),
+        .group = "Supervision",
+        .help = "what becomes of a container that was stopped or killed from outside: start it "
+                "again, or leave it down and show it",
+        .fallback = "start",
+    },
+    {
+        MS("stop-grace-ms", manager.stop_grace_ms, 0, HOUR_MS),
+        .group = "Supervision",
+        .help = "wait before starting such a container again, so that it can be removed meanwhile",
+        .fallback = "250",
+    },
+    {
+        MS("reconcile-ms", manager.reconcile_ms, 100, HOUR_MS),
+        .group = "Supervision",
+        .help = "time between two comparisons with the engine's container list",
+        .fallback = "10000",
+    },
+    {
+        PERCENT("threshold", manager.threshold_pct),
+        .group = "Probing",
+        .help = "more packet loss than this is bad; until another one is set over REST",
+        .fallback = "60",
+    },
+    {
+        COUNT("probe-count", manager.probe_count, 1, 1000),
+        .group = "Probing",
+        .help = "echo requests to each container in a round",
+        .fallback = "20",
+    },
+    {
+        MS("probe-interval-ms", manager.probe_interval_ms, 1, 10 * SECOND_MS),
+        .group = "Probing",
+        .help = "time between two echo requests",
+        .fallback = "10",
+    },
+    {
+        MS("probe-timeout-ms", manager.probe_timeout_ms, 1, 60 * SECOND_MS),
+        .group = "Probing",
+        .help = "a reply that comes later counts as lost",
+        .fallback = "100",
+    },
+    {
+        MS("round-pause-ms", manager.round_pause_ms, 0, HOUR_MS),
+        .group = "Probing",
+        .help = "pause between two rounds",
+        .fallback = "200",
+    },
+    {
+        STRING("probe-netns", manager.probe_netns, "PATH"),
+        .group = "Probing",
+        .help = "network namespace to probe from, if not that of hms",
+    },
+    {
+        COUNT("fall", manager.fall, 1, 100),
+        .group = "Probing",
+        .help = "bad rounds in a row until a container counts as bad",
+        .fallback = "1",
+    },
+    {
+        COUNT("rise", manager.rise, 1, 100),
+        .group = "Probing",
+        .help = "good rounds in a row until it counts as good again",
+        .fallback = "1",
+    },
+    {
+        MS("start-grace-ms", manager.start_grace_ms, 0, HOUR_MS),
+        .group = "Restart guard",
+        .help = "after a container's start its loss is not acted on for so long",
+        .fallback = "1000",
+    },
+    {
+        MS("restarted-ms", manager.restarted_ms, 0, DAY_MS),
+        .group = "Restart guard",
+        .help = "a restarted container is not restarted again until it runs, or for so long",
+        .fallback = "20000",
+    },
+    {
+        COUNT("concurrent-restarts", manager.concurrent_restarts, 1, 1000),
+        .group = "Restart guard",
+        .help = "restarts under way at once",
+        .fallback = "8",
+    },
+    {
+        MS("backoff-min-ms", manager.backoff_min_ms, 1, DAY_MS),
+        .group = "Restart guard",
+        .help =
+            "wait before the second start of a container that fails by itself; doubles with each",
+        .fallback = "1000",
+    },
+    {
+        MS("backoff-max-ms", manager.backoff_max_ms, 1, DAY_MS),
+        .group = "Restart guard",
+        .help = "longest such wait",
+        .fallback = "300000",
+    },
+    {
+        MS("stable-ms", manager.stable_ms, 0, DAY_MS),
+        .group = "Restart guard",
+        .help = "once up for so long, a container's backoff begins anew",
+        .fallback = "60000",
+    },
+    {
+        COUNT("restart-limit", manager.restart_limit, 1, 1000),
+        .group = "Restart guard",
+        .help = "starts after own failures within the window; then quarantine",
+        .fallback = "10",
+    },
+    {
+        MS("restart-window-ms", manager.restart_window_ms, SECOND_MS, WEEK_MS),
+        .group = "Restart guard",
+        .help = "length of that window",
+        .fallback = "600000",
+    },
+    {
+        COUNT("loss-restart-limit", manager.loss_restart_limit, 0, 1000),
+        .group = "Restart guard",
+        .help = "restarts of a container for loss within the window; 0: no limit",
+        .fallback = "10",
+    },
+    {
+        COUNT("storm-min-probed", manager.storm_min_probed, 1, 100000),
+        .group = "Restart guard",
+        .help = "storm guard: least number of probed containers for it to act",
+        .fallback = "5",
+    },
+    {
+        PERCENT("storm-pct", manager.storm_pct),
+        .group = "Restart guard",
+        .help = "storm guard: restarts for loss are held while more than this share turned bad "
+                "within two rounds",
+        .fallback = "60",
+    },
+    {
+        STRING("listen", controller.listen, "WHERE"),
+        .group = "REST interface",
+        .help = "HOST:PORT, or unix:PATH for a socket of mode 660; other than on loopback or a "
+                "socket a token is needed",
+        .fallback = "127.0.0.1:8080",
+        .check = check_listen,
+    },
+    {
+        STRING("token-file", controller.token_file, "FILE"),
+        .group = "REST interface",
+        .help = "file with the bearer token that requests must carry",
+    },
+    {
+        MS("aggregation-ms", controller.aggregation_ms, 1, HOUR_MS),
+        .group = "REST interface",
+        .help = "time between two gatherings of what changed",
+        .fallback = "100",
+    },
+    {
+        MS("heartbeat-ms", manager.heartbeat_ms, 100, HOUR_MS),
+        .group = "REST interface",
+        .help = "time between two signs of life of the manager",
+        .fallback = "1000",
+    },
+    {
+        ENUM("log-format", log_format, log_format_words),
+        .group = "Log (on standard error)",
+        .help = "lines for people or JSON lines",
+        .fallback = "text",
+    },
+    {
+        ENUM("log-level", log_level, log_level_words),
+        .group = "Log (on standard error)",
+        .help = "least important lines that are written",
+        .fallback = "info",
+    },
+};
+
+static int finish_standalone(void *target, char *error, size_t error_size)
+{
+    struct hms_standalone_options *options = target;
+
+    if (options->manager.backoff_max_ms < options->manager.backoff_min_ms) {
+        snprintf(
+            error, error_size, "--backoff-max-ms %lld: must be at least --backoff-min-ms, %lld",
+            (long long)options->manager.backoff_max_ms, (long long)options->manager.backoff_min_ms);
+        return HMS_EINVAL;
+    }
+    options->controller.address = options->manager.address;
+    options->controller.reply_timeout_ms = REPLY_TIMEOUT_MS;
+    options->controller.expiry_ms = EXPIRY_MS;
+    return HMS_OK;
+}
+
+const struct hms_config_spec hms_standalone_spec = {
+    .command = "standalone",
+    .summary =
+        "Supervise the containers of one Docker host: manager and controller in one process.",
+    .all_commands = all_commands,
+    .options = standalone_options,
+    .option_count = sizeof(standalone_options) / sizeof(standalone_options[0]),
+    .finish = finish_standalone,
+};

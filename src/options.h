@@ -1,0 +1,22 @@
+/*
+ * The options of the program's commands: which exist, their bounds, defaults and help.
+ */
+#ifndef HMS_OPTIONS_H
+#define HMS_OPTIONS_H
+
+#include "controller/controller.h"
+#include "core/config.h"
+#include "core/log.h"
+#include "manager/options.h"
+
+struct hms_standalone_options {
+    struct hms_manager_options manager;
+    struct hms_controller_options controller;
+    enum hms_log_format log_format;
+    enum hms_log_level log_level;
+};
+
+/* Of `hms standalone`; its target is a struct hms_standalone_options. */
+extern const struct hms_config_spec hms_standalone_spec;
+
+#endif
