@@ -3,7 +3,8 @@
  * Users see this interface only; bus_local and bus_amqp stand behind it.
  *
  * A message is a JSON object with `command`; the bus adds `sender`. Callbacks never run inside the
- * call that causes them, but in a later turn of the loop.
+ * call that causes them, but in a later turn of the loop. A message or reply that was handed over
+ * must not be changed afterwards: receivers may keep references to it or to parts of it.
  */
 #ifndef HMS_CORE_BUS_H
 #define HMS_CORE_BUS_H
@@ -42,7 +43,7 @@ int hms_bus_request(struct hms_bus *bus, enum hms_bus_role role, const char *add
                     json_t *message, int64_t timeout_ms, hms_bus_reply_fn reply_fn, void *arg);
 
 /* Sends a notification to role.address, or to every server of the role if address is NULL. Takes
- * over `message`. Returns 0 or HMS_ELIMIT. */
+ * over `message`. Returns 0, HMS_ELIMIT or HMS_EINVAL. */
 int hms_bus_notify(struct hms_bus *bus, enum hms_bus_role role, const char *address,
                    json_t *message);
 

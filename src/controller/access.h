@@ -1,0 +1,51 @@
+/*
+ * Who may use the REST interface: it can stop and start what runs on the host. Pure.
+ *
+ * Without a token the danger is a browser on this machine that is led here by a foreign page, by a
+ * cross-site request or by DNS rebinding: the checks of Host and Origin are against those. With a
+ * token, a bearer who knows it is trusted.
+ */
+#ifndef HMS_CONTROLLER_ACCESS_H
+#define HMS_CONTROLLER_ACCESS_H
+
+#include <stddef.h>
+
+/* Length of a token, in bytes. */
+#define HMS_ACCESS_TOKEN_MIN 16
+#define HMS_ACCESS_TOKEN_MAX 4096
+
+/* What counts of a request; header values are NULL if the field is missing. */
+struct hms_access_request {
+    const char *method;
+    int is_healthz;      /* the one thing that needs no token */
+    int is_local_socket; /* came over the unix socket, which no browser can reach */
+    int has_body;
+    const char *host;
+    const char *origin;
+    const char *content_type;
+    const char *authorization;
+};
+
+enum hms_access {
+    HMS_ACCESS_GRANTED,
+    HMS_ACCESS_BAD_HOST,   /* 403: Host is a name that may have been rebound to us */
+    HMS_ACCESS_CROSS_SITE, /* 403: a write on behalf of a foreign page */
+    HMS_ACCESS_NO_TOKEN,   /* 401: the bearer token is missing or wrong */
+    HMS_ACCESS_NOT_JSON,   /* 415: a write whose body is not declared as JSON */
+};
+
+/* Judges a request; token is NULL if none is configured. */
+enum hms_access hms_access_check(const struct hms_access_request *request, const char *token);
+
+/* Whether listening there (http_server.h) is allowed with a token only: anything that is neither a
+ * loopback address nor a unix socket. */
+int hms_access_needs_token(const char *listen);
+
+/*
+ * Reads a token: the file's text without white space around it. Returns 0 and the token (free it),
+ * or a negative error with a text in error: HMS_EIO, or HMS_EINVAL if it is too short, too long or
+ * not printable ASCII.
+ */
+int hms_access_read_token(const char *path, char **token, char *error, size_t error_size);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * Gathers what the managers have to tell: hears their notifications, sends give_content every
+ * aggregation time to those that are due (sync.h), at most one at a time to each, and keeps the
+ * registry's view of who is online.
+ */
+#ifndef HMS_CONTROLLER_GATHER_H
+#define HMS_CONTROLLER_GATHER_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct hms_bus;
+struct hms_gather;
+struct hms_host;
+struct hms_log;
+struct hms_registry;
+
+struct hms_gather_options {
+    int64_t aggregation_ms;
+    int64_t reply_timeout_ms;
+    int64_t expiry_ms; /* hms_sync_check() */
+};
+
+/*
+ * on_change(arg) runs after every change that may count for availability. All pointers are borrowed
+ * and outlive it. Never returns NULL. Nothing happens until hms_gather_start(); from then on it is
+ * freed by hms_gather_close(), before by hms_gather_free().
+ */
+struct hms_gather *hms_gather_new(uv_loop_t *loop, struct hms_log *log, struct hms_bus *bus,
+                                  struct hms_registry *registry,
+                                  const struct hms_gather_options *options,
+                                  void (*on_change)(void *arg), void *arg);
+void hms_gather_free(struct hms_gather *gather);
+void hms_gather_start(struct hms_gather *gather);
+
+/* A notification to the controller arrived; anything but a well-formed `live` or `update` is
+ * dropped with a line in the log. */
+void hms_gather_notified(struct hms_gather *gather, const json_t *message);
+
+/* A command of ours changed something at the host. */
+void hms_gather_changed(struct hms_gather *gather, struct hms_host *host);
+
+/* Whether a manager has told a content that it calls complete. Stays so. */
+int hms_gather_is_ready(const struct hms_gather *gather);
+
+/* A wait for fresh content; embedded in the waiter's own request struct. */
+struct hms_gather_wait {
+    struct hms_gather_wait *next;
+    void (*fn)(void *arg, int error);
+    void *arg;
+};
+
+/*
+ * Asks a host that is pending at once, or joins the question under way, and calls fn(arg, error)
+ * when everything that was known to be new when this was called has arrived, or when the host has
+ * failed to answer. Takes at most two reply timeouts. Returns 0, or HMS_ELIMIT; then fn never runs.
+ */
+int hms_gather_refresh(struct hms_gather *gather, struct hms_host *host,
+                       struct hms_gather_wait *wait, void (*fn)(void *arg, int error), void *arg);
+
+/* Ends all waits with HMS_ECANCELED before the return; closed(arg) runs from the loop. */
+void hms_gather_close(struct hms_gather *gather, void (*closed)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,260 @@
+/* Hosts, containers and their names; what a manager's answer may look like. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "controller/registry.h"
+#include "core/error.h"
+#include "core/json.h"
+
+#define ADDRESS "10.0.0.2"
+
+static const char answer[] =
+    "{'command':'ok','address':'10.0.0.2','content':{"
+    " 'aaaa11112222':{'id':'aaaa111122223333','name':'web','container_state':'running'},"
+    " 'aaaa99992222':{'id':'aaaa999922223333','name':'db','container_state':'exited'},"
+    " 'bbbb11112222':{'id':'bbbb111122223333','name':'aaaa1111','container_state':'running',"
+    "                 'up':false},"
+    " 'cccc111122':{'container_state':'disabled','details':'ignored'}}}";
+
+static json_t *parse(const char *text)
+{
+    char *copy = strdup(text);
+    char error[HMS_JSON_ERROR_SIZE] = "";
+    json_t *value;
+    char *at;
+
+    for (at = copy; *at != '\0'; at++)
+        if (*at == '\'')
+            *at = '"';
+    value = hms_json_parse(copy, strlen(copy), error);
+    assert_string_equal(error, "");
+    free(copy);
+    return value;
+}
+
+static int take(struct hms_registry *registry, struct hms_host *host, const char *text)
+{
+    char error[128] = "";
+    json_t *message = parse(text);
+    int result;
+
+    hms_registry_heard(registry, host, 0, 1, 0);
+    hms_registry_asked(host);
+    result = hms_registry_answered(registry, host, message, 10, 2, error, sizeof(error));
+    assert_true((result == HMS_OK) == (*error == '\0'));
+    json_decref(message);
+    return result;
+}
+
+static int setup(void **state)
+{
+    *state = hms_registry_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    hms_registry_free(*state);
+    return 0;
+}
+
+static struct hms_host *enter(struct hms_registry *registry, const char *address)
+{
+    struct hms_host *host = NULL;
+
+    assert_int_equal(hms_registry_enter(registry, address, &host), HMS_OK);
+    return host;
+}
+
+static void hosts_are_found_and_ordered(void **state)
+{
+    static const char *const addresses[] = {"10.0.0.10", "9.255.0.1", "10.0.0.2", "192.168.0.1"};
+    static const char *const ordered[] = {"9.255.0.1", "10.0.0.2", "10.0.0.10", "192.168.0.1"};
+    static const char *const wrong[] = {"", "host", "10.0.0", "10.0.0.256", "::1", "10.0.0.1 "};
+    struct hms_host *host;
+    size_t i;
+
+    for (i = 0; i < 4; i++) {
+        host = enter(*state, addresses[i]);
+        assert_ptr_equal(hms_registry_find(*state, addresses[i]), host);
+        assert_ptr_equal(enter(*state, addresses[i]), host);
+    }
+    assert_int_equal(hms_registry_count(*state), 4);
+    for (i = 0; i < 4; i++)
+        assert_string_equal(hms_registry_at(*state, i)->address, ordered[i]);
+    for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_null(hms_registry_find(*state, wrong[i]));
+        assert_int_equal(hms_registry_enter(*state, wrong[i], &host), HMS_EINVAL);
+    }
+}
+
+static void hosts_are_bounded(void **state)
+{
+    struct hms_host *host;
+    char address[32];
+    int i;
+
+    for (i = 0; i < HMS_REGISTRY_HOSTS_MAX; i++) {
+        snprintf(address, sizeof(address), "10.1.%d.%d", i / 256, i % 256);
+        enter(*state, address);
+    }
+    assert_int_equal(hms_registry_enter(*state, "10.2.0.0", &host), HMS_ELIMIT);
+    assert_int_equal(hms_registry_enter(*state, "10.1.0.7", &host), HMS_OK);
+}
+
+static void containers_are_resolved(void **state)
+{
+    static const struct {
+        const char *wanted;
+        int result;
+        const char *key;
+    } cases[] = {
+        {"aaaa11112222", HMS_OK, "aaaa11112222"},     /* short id */
+        {"aaaa111122223333", HMS_OK, "aaaa11112222"}, /* full id */
+        {"web", HMS_OK, "aaaa11112222"},              /* name */
+        {"aaaa1111", HMS_OK, "bbbb11112222"},         /* a name beats the prefix of an id */
+        {"aaaa11", HMS_OK, "aaaa11112222"},           /* prefix */
+        {"bbbb", HMS_OK, "bbbb11112222"},             /* the shortest one */
+        {"bbb", HMS_ENOENT, NULL},                    /* too short */
+        {"aaaa", HMS_EBUSY, NULL},                    /* two begin with it */
+        {"cccc1111", HMS_OK, "cccc111122"},           /* prefix of a peer's key */
+        {"cccc1111222233", HMS_OK, "cccc111122"},     /* the full id of a peer's key */
+        {"aaaa1111222244", HMS_ENOENT, NULL},         /* longer than the id fits */
+        {"eeee", HMS_ENOENT, NULL},
+        {"we", HMS_ENOENT, NULL},
+        {"", HMS_ENOENT, NULL},
+        {"../x", HMS_ENOENT, NULL},
+    };
+    struct hms_host *host = enter(*state, ADDRESS);
+    const char *key;
+    json_t *entry;
+    size_t i;
+
+    assert_int_equal(take(*state, host, answer), HMS_OK);
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        print_message("%s\n", cases[i].wanted);
+        assert_int_equal(hms_host_resolve(host, cases[i].wanted, &key, &entry), cases[i].result);
+        if (cases[i].result == HMS_OK) {
+            assert_string_equal(key, cases[i].key);
+            assert_ptr_equal(entry, json_object_get(host->content, key));
+        }
+    }
+}
+
+static void wrong_answers_leave_the_host_as_it_was(void **state)
+{
+    static const char *const wrong[] = {
+        "{'command':'error','type':'x','description':'no'}",
+        "{'command':'error'}",
+        "{'content':{}}",
+        "{'command':'ok'}",
+        "{'command':'ok','content':[]}",
+        "{'command':'ok','content':{'aaaa':5}}",
+        "{'command':'ok','content':{'':{}}}",
+        "{'command':'ok','address':'10.0.0.3','content':{}}",
+    };
+    struct hms_host *host = enter(*state, ADDRESS);
+    size_t i;
+
+    assert_int_equal(take(*state, host, answer), HMS_OK);
+    for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_int_equal(take(*state, host, wrong[i]), HMS_EPROTO);
+        assert_int_equal(json_object_size(host->content), 4);
+        assert_int_equal(host->sync.status, HMS_STATUS_UPDATE_PRESENT);
+        assert_int_equal(host->asks_failed, i + 1);
+    }
+}
+
+static void too_many_containers_are_refused(void **state)
+{
+    struct hms_host *host = enter(*state, ADDRESS);
+    json_t *message = json_pack("{s:s, s:{}}", "command", "ok", "content");
+    char error[128], key[16];
+    int i;
+
+    for (i = 0; i <= HMS_REGISTRY_CONTAINERS_MAX; i++) {
+        snprintf(key, sizeof(key), "%012d", i);
+        json_object_set_new(json_object_get(message, "content"), key, json_object());
+    }
+    hms_registry_heard(*state, host, 0, 1, 0);
+    hms_registry_asked(host);
+    assert_int_equal(hms_registry_answered(*state, host, message, 0, 0, error, sizeof(error)),
+                     HMS_ELIMIT);
+    assert_int_equal(json_object_size(host->content), 0);
+    json_decref(message);
+}
+
+static void who_is_up(void **state)
+{
+    struct hms_host *host = enter(*state, ADDRESS);
+    size_t supervised, up;
+
+    assert_int_equal(take(*state, host, answer), HMS_OK);
+    hms_registry_check(*state, host, 11, 300000);
+    hms_registry_availability(*state, &supervised, &up);
+    assert_int_equal(supervised, 3); /* not the ignored one */
+    assert_int_equal(up, 1);         /* not the exited one, nor the one that says so itself */
+    hms_registry_check(*state, host, 400000, 300000);
+    hms_registry_availability(*state, &supervised, &up);
+    assert_int_equal(supervised, 3);
+    assert_int_equal(up, 0);
+}
+
+static void states_of_a_host(void **state)
+{
+    struct hms_host *host = enter(*state, ADDRESS);
+    uint64_t version;
+
+    assert_int_equal(host->state, HMS_HOST_OFFLINE);
+    take(*state, host, "{'command':'ok','content':{},'host':{'state':'degraded'}}");
+    hms_registry_check(*state, host, 11, 300000);
+    assert_int_equal(host->state, HMS_HOST_DEGRADED);
+    take(*state, host, "{'command':'ok','content':{},'host':{'state':'online'}}");
+    hms_registry_check(*state, host, 11, 300000);
+    assert_int_equal(host->state, HMS_HOST_ONLINE);
+    version = hms_registry_version(*state);
+    hms_registry_check(*state, host, 12, 300000);
+    assert_int_equal(hms_registry_version(*state), version);
+    hms_registry_check(*state, host, 250000, 300000);
+    assert_int_equal(host->state, HMS_HOST_STALE);
+    assert_true(hms_registry_version(*state) > version);
+    assert_string_equal(hms_host_state_name(host->state), "stale");
+}
+
+static void text_follows_the_content(void **state)
+{
+    struct hms_host *host = enter(*state, ADDRESS);
+    size_t size;
+    const char *text;
+
+    assert_string_equal(hms_host_text(host, &size), "{}");
+    take(*state, host, "{'command':'ok','content':{'aaaa':{'name':'web'}}}");
+    text = hms_host_text(host, &size);
+    assert_string_equal(text, "{\"aaaa\":{\"name\":\"web\"}}");
+    assert_int_equal(size, strlen(text));
+    assert_ptr_equal(hms_host_text(host, &size), text);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(hosts_are_found_and_ordered),
+        TEST(hosts_are_bounded),
+        TEST(containers_are_resolved),
+        TEST(wrong_answers_leave_the_host_as_it_was),
+        TEST(too_many_containers_are_refused),
+        TEST(who_is_up),
+        TEST(states_of_a_host),
+        TEST(text_follows_the_content),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
