@@ -89,7 +89,9 @@ static int set_up_dgram(struct hms_icmp_socket *sock, int ipv6)
 
 static int set_up(struct hms_icmp_socket *sock, int ipv6, int raw, uint64_t cookie)
 {
-    int no_search = ipv6 ? IPV6_PMTUDISC_DONT : IP_PMTUDISC_DONT;
+    /* No search for the path's MTU; and as this sets "don't fragment", no IP id to choose either.
+     */
+    int no_search = ipv6 ? IPV6_PMTUDISC_PROBE : IP_PMTUDISC_PROBE;
     int on = 1;
 
     if (ipv6)
