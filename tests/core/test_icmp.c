@@ -352,8 +352,9 @@ static void test_half_lost(void **state)
     unsigned received = 0;
     size_t i;
 
-    in_far("nft 'table ip lossy { chain in { type filter hook input priority 0; "
-           "ip daddr 10.9.1.0/24 numgen random mod 100 < 50 drop\n } }'");
+    in_far("nft 'add table ip lossy; "
+           "add chain ip lossy in { type filter hook input priority 0; }; "
+           "add rule ip lossy in ip daddr 10.9.1.0/24 numgen random mod 100 < 50 drop'");
     open_prober(prober, HMS_ICMP_RAW, NULL);
     add_v4(prober, "10.9.0.1", 100);
     add_v4(prober, "10.9.1.1", 100);
@@ -418,8 +419,9 @@ static void test_filtered_locally(void **state)
 {
     struct prober *prober = need_root(state);
 
-    shell("nft 'table ip shut { chain out { type filter hook output priority 0; "
-          "ip daddr 10.9.0.2 drop\n } }'");
+    shell("nft 'add table ip shut; "
+          "add chain ip shut out { type filter hook output priority 0; }; "
+          "add rule ip shut out ip daddr 10.9.0.2 drop'");
     open_prober(prober, HMS_ICMP_RAW, NULL);
     add_v4(prober, "10.9.0.1", 3);
     run_rounds(prober, 1);
