@@ -31,6 +31,7 @@ class Lab:
         self._record_file = os.path.join(limits.RUN_DIR, f"{name}.json")
         record = self._read_record()
         self.folder = record.get("folder") or os.path.join(os.path.abspath(state_dir), name)
+        self._signature = os.path.join(self.folder, ".hms-lab")
         self._mount_pins = os.path.join(self.folder, "mnt")
         longest = os.path.join(self.folder, "h999/exec/containerd/containerd-debug.sock")
         if len(longest) > SOCKET_PATH_MAX:
@@ -107,6 +108,7 @@ class Lab:
         limits.raise_open_files()
         limits.raise_for(self.name, options["hosts"] * options["containers"])
         tar = image.build()
+        self._create_folder()
         os.makedirs(self._mount_pins, mode=0o700)
         self._make_private(self._mount_pins)
         net.create_lan(self.name)
@@ -120,8 +122,21 @@ class Lab:
             futures = [pool.submit(create_host, n) for n in range(1, options["hosts"] + 1)]
             if options["broker"]:
                 futures.append(pool.submit(broker.create, self.name, self.folder))
-            for future in futures:
-                future.result()
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                processes.kill(self.name)  # so that the others end soon, too
+                raise
+
+    def _create_folder(self):
+        try:
+            os.makedirs(self.folder, mode=0o755)
+        except FileExistsError:
+            raise LabError(f"{self.folder} exists and is no lab's; choose another --state-dir "
+                           "or --name") from None
+        with open(self._signature, "wb"):
+            pass
 
     @staticmethod
     def _make_private(folder):
@@ -136,7 +151,7 @@ class Lab:
             net.delete(name)
         processes.remove_cgroups(self.name)
         limits.restore(self.name)
-        if os.path.isdir(self.folder):
+        if os.path.exists(self._signature):  # never a folder that is somebody else's
             shutil.rmtree(self.folder)
         with contextlib.suppress(FileNotFoundError):
             os.remove(self._record_file)

@@ -33,7 +33,7 @@ WANTED = {
 def _record():
     """The record of who raised what, under a lock that every lab of the machine takes."""
     os.makedirs(RUN_DIR, mode=0o700, exist_ok=True)
-    with open(os.path.join(RUN_DIR, "limits.json"), "a+", encoding="utf-8") as file:
+    with open(os.path.join(RUN_DIR, ".limits.json"), "a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         text = file.read()
