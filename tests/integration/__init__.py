@@ -1,0 +1,1 @@
+"""Integration tests: hms on real Docker Engines of the lab."""

@@ -1,0 +1,190 @@
+"""
+What every integration test needs: the lab, a running hms, REST, the engine's events, waiting.
+
+One lab with one host serves the whole run; a test finds its containers all running. run.py takes
+the lab down at the end. From the environment: HMS (the program), HMS_TEST_QUICK, HMS_TEST_REPEATS.
+"""
+
+import hashlib
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+
+from integration.events import Events
+from integration.hms import Hms
+from lab import processes
+from lab.lab import Lab
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+QUICK = bool(os.environ.get("HMS_TEST_QUICK"))
+REPEATS = int(os.environ.get("HMS_TEST_REPEATS") or (5 if QUICK else 100))
+if QUICK:
+    REPEATS = min(REPEATS, 5)
+CONTAINERS = 12 if QUICK else 50
+DEADLINE_S = 60  # of any wait; an order of magnitude above what is expected
+
+_labs = {}
+
+
+def lab_name(part):
+    """One name per checkout, so that two of them can test at once and a killed run is found."""
+    return f"test-{hashlib.sha256(ROOT.encode()).hexdigest()[:8]}-{part}"
+
+
+def host(part="main", containers=CONTAINERS):
+    """The host of that lab, brought up at first use."""
+    if part not in _labs:
+        lab = Lab(lab_name(part))
+        lab.down()
+        began = time.monotonic()
+        lab.up(hosts=1, containers=containers)
+        _labs[part] = lab
+        print(f"lab {part}: {containers} containers up in {time.monotonic() - began:.1f} s")
+    return _labs[part].host(1)
+
+
+def drop(part):
+    """Takes that lab down."""
+    if part in _labs:
+        _labs.pop(part).down()
+
+
+def close():
+    """Takes down every lab of this run."""
+    for part in list(_labs):
+        drop(part)
+
+
+def wait_for(condition, what, deadline_s=DEADLINE_S):
+    """Waits until condition() is true and returns its value; fails the test past the deadline."""
+    deadline = time.monotonic() + deadline_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {deadline_s} s: {what}")
+        time.sleep(0.02)
+
+
+def observe(seconds, check):
+    """Calls check() twice a second for that long: for what must not happen."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        check()
+        time.sleep(0.5)
+    check()
+
+
+def at_once(function, items, workers=16):
+    """function(item) for all items in parallel; returns the results, raises the first error."""
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, items))
+
+
+def distribution(values, unit):
+    """A line that describes measured values."""
+    values = sorted(values)
+    p95 = values[min(len(values) - 1, int(len(values) * 0.95))]
+    return (f"n={len(values)} min={values[0]:.1f} median={statistics.median(values):.1f} "
+            f"p95={p95:.1f} max={values[-1]:.1f} {unit}")
+
+
+class IntegrationTest(unittest.TestCase):
+    """A test on the shared host, whose own containers (c001, ...) all run when it begins."""
+
+    def setUp(self):
+        self.host = host()
+        self.engine = self.host.engine
+        self.names = [f"c{number:03}" for number in range(1, CONTAINERS + 1)]
+        self._restore_host()
+        self.events = Events(self.engine)
+        self.addCleanup(self.events.close)
+        self.folder = tempfile.mkdtemp(prefix="hms-test-")
+        self.addCleanup(subprocess.run, ["rm", "-rf", self.folder], check=True)
+
+    def _restore_host(self):
+        if not self.host.engine_pids():
+            self.host.start_engine()
+        for container in self.engine.containers():
+            name = container["Names"][0].lstrip("/")
+            if name not in self.names:
+                self.engine.remove(container["Id"])
+        down = [name for name in self.names if self.state_of(name) != "running"]
+        at_once(self.engine.start, down)
+
+    def start_hms(self, inside=False, **options):
+        """Starts hms on the host; stopped, with all its asserts, at the end of the test."""
+        hms = Hms(self, self.host, self.folder, options, inside)
+        self.addCleanup(hms.stop)
+        hms.start()
+        wait_for(lambda: self.view(hms) == self.docker_view(), "hms sees what Docker sees")
+        return hms
+
+    def state_of(self, container):
+        return self.engine.inspect(container)["State"]["Status"]
+
+    def docker_view(self):
+        """`docker ps -a` as short id -> state."""
+        return {entry["Id"][:12]: entry["State"] for entry in self.engine.containers()}
+
+    def view(self, hms):
+        """The same as hms tells it."""
+        return {name: entry["container_state"] for name, entry in hms.content().items()}
+
+    def wait_running(self, names):
+        """Waits until the engine says that all of them run."""
+        def all_running():
+            states = {entry["Names"][0].lstrip("/"): entry["State"]
+                      for entry in self.engine.containers()}
+            return all(states.get(name) == "running" for name in names)
+        wait_for(all_running, f"{len(names)} containers run")
+
+    def run_container(self, name, command=None, **config):
+        """`docker run -d`; returns the id."""
+        body = {"Image": "hms-lab", **config}
+        if command:
+            body["Cmd"] = command
+        container = self.engine.create(name, body)
+        self.engine.start(container)
+        return container
+
+    def docker(self, *arguments, **options):
+        """The docker command on this host; it has to succeed."""
+        return self.command(["docker", *arguments], **options)
+
+    def command(self, arguments, **options):
+        result = subprocess.run(arguments, capture_output=True, text=True, timeout=DEADLINE_S * 2,
+                                env={**os.environ, "DOCKER_HOST": f"unix://{self.host.socket}",
+                                     "DOCKER_BUILDKIT": "0"}, **options)
+        self.assertEqual(result.returncode, 0, f"{arguments}: {result.stdout}{result.stderr}")
+        return result.stdout
+
+    def kill_engine(self):
+        """dockerd ends as by kill -9; its containerd goes with it, the containers stay."""
+        for pid in self.host.engine_pids():
+            os.kill(pid, 9)
+        wait_for(lambda: not processes.find_command(self.host.lab, self.host.name, "dockerd")
+                 and not processes.find_command(self.host.lab, self.host.name, "containerd"),
+                 "the end of dockerd")
+
+    def in_host(self, arguments, text=None):
+        """Runs a command in the host's network namespace."""
+        subprocess.run(["nsenter", f"--net={self.host.netns}", *arguments], input=text, text=True,
+                       check=True, capture_output=True)
+
+    def in_container(self, container, arguments, text=None):
+        """Runs a program of the machine in a container's network namespace."""
+        pid = self.engine.inspect(container)["State"]["Pid"]
+        return subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", *arguments], input=text,
+                              text=True, check=True, capture_output=True).stdout
+
+    def lose(self, container, percent):
+        """That share of the packets to the container is lost, silently, until its restart."""
+        self.in_container(container, ["nft", "-f", "-"], (
+            "table ip hmstest { chain in { type filter hook input priority 0;"
+            f" numgen random mod 100 < {percent} drop; }} }}"))
