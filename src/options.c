@@ -183,7 +183,7 @@ static const struct hms_option standalone_options[] = {
         .fallback = "10",
     },
     {
-        MS("probe-timeout-ms", manager.probe_timeout_ms, 1, 60 * SECOND_MS),
+        MS("probe-timeout-ms", manager.probe_timeout_ms, 1, 10 * SECOND_MS),
         .group = "Probing",
         .help = "a reply that comes later counts as lost",
         .fallback = "100",
@@ -218,7 +218,7 @@ static const struct hms_option standalone_options[] = {
         .fallback = "1000",
     },
     {
-        MS("restarted-ms", manager.restarted_ms, 0, DAY_MS),
+        MS("restarted-ms", manager.restarted_ms, SECOND_MS, DAY_MS),
         .group = "Restart guard",
         .help = "a restarted container is not restarted again until it runs, or for so long",
         .fallback = "20000",
@@ -249,9 +249,9 @@ static const struct hms_option standalone_options[] = {
         .fallback = "60000",
     },
     {
-        COUNT("restart-limit", manager.restart_limit, 1, 1000),
+        COUNT("restart-limit", manager.restart_limit, 0, HMS_GUARD_LIMIT_MAX),
         .group = "Restart guard",
-        .help = "starts after own failures within the window; then quarantine",
+        .help = "starts after own failures within the window, then quarantine; 0: no limit",
         .fallback = "10",
     },
     {
@@ -261,7 +261,7 @@ static const struct hms_option standalone_options[] = {
         .fallback = "600000",
     },
     {
-        COUNT("loss-restart-limit", manager.loss_restart_limit, 0, 1000),
+        COUNT("loss-restart-limit", manager.loss_restart_limit, 0, HMS_GUARD_LIMIT_MAX),
         .group = "Restart guard",
         .help = "restarts of a container for loss within the window; 0: no limit",
         .fallback = "10",

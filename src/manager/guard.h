@@ -9,10 +9,8 @@
 
 #include <stdint.h>
 
+#include "manager/options.h"
 #include "manager/reason.h"
-
-/* Most restarts that a window can be limited to. */
-#define HMS_GUARD_LIMIT_MAX 32
 
 struct hms_guard_limits {
     int64_t backoff_min_ms;

@@ -7,6 +7,9 @@
 
 #include <stdint.h>
 
+/* Most restarts that a window can be limited to. */
+#define HMS_GUARD_LIMIT_MAX 32
+
 enum hms_supervise {
     HMS_SUPERVISE_SEEN,     /* containers seen running since the start, kept across restarts */
     HMS_SUPERVISE_ALL,      /* every container, the report's behaviour */
