@@ -107,10 +107,12 @@ struct hms_container *hms_inventory_resolve(struct hms_inventory *inventory, con
         return length == 0 ? NULL : container;
     HASH_ITER(hh, inventory->by_id, container, next)
     {
-        if (container->is_inspected && strcmp(container->info.name, text) == 0)
-            return container; /* names are unique, and come before prefixes as in Docker */
+        if (container->is_inspected && strcmp(container->info.name, text) == 0) {
+            *ambiguous = 0; /* names are unique, and come before prefixes as in Docker */
+            return container;
+        }
         if (length >= MIN_PREFIX_DIGITS && strncmp(container->id, text, length) == 0) {
-            *ambiguous = match != NULL;
+            *ambiguous |= match != NULL;
             match = container;
         }
     }

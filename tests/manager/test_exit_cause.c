@@ -1,9 +1,10 @@
 /* How a container ended: histories of Docker's events, and the cause that must come out. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include "manager/exit_cause.h"
 

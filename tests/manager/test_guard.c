@@ -1,8 +1,9 @@
 /* The restart guard: histories of failures and restarts, and what it rules at each moment. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include "manager/guard.h"
 

@@ -1,9 +1,10 @@
 /* Hysteresis of a container's health, and the storm guard, round by round. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "manager/health.h"
 

@@ -1,5 +1,4 @@
 /* The inventory: names, and which stops belong together. And what survives in the memory. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -7,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "core/alloc.h"
 #include "manager/inventory.h"

@@ -1,9 +1,10 @@
 /* The rules: one table of situations and what must be done in each. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include "manager/rules.h"
 

@@ -1,9 +1,10 @@
 /* Labels, whom to supervise, and at which address a container is probed. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "manager/supervision.h"
 
