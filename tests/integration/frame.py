@@ -98,32 +98,50 @@ class IntegrationTest(unittest.TestCase):
     """A test on the shared host, whose own containers (c001, ...) all run when it begins."""
 
     def setUp(self):
-        self.host = host()
+        self.host, count = self.shared_host()
         self.engine = self.host.engine
-        self.names = [f"c{number:03}" for number in range(1, CONTAINERS + 1)]
+        self.names = [f"c{number:03}" for number in range(1, count + 1)]
         self._restore_host()
         self.events = Events(self.engine)
         self.addCleanup(self.events.close)
         self.folder = tempfile.mkdtemp(prefix="hms-test-")
         self.addCleanup(subprocess.run, ["rm", "-rf", self.folder], check=True)
 
+    def shared_host(self):
+        """The host that the tests of a class share, and how many containers it has."""
+        return host(), CONTAINERS
+
     def _restore_host(self):
         if not self.host.engine_pids():
             self.host.start_engine()
+        states = {}
         for container in self.engine.containers():
             name = container["Names"][0].lstrip("/")
+            states[name] = container["State"]
             if name not in self.names:
                 self.engine.remove(container["Id"])
-        down = [name for name in self.names if self.state_of(name) != "running"]
-        at_once(self.engine.start, down)
+        for name in self.names:
+            if name not in states:
+                self.run_container(name)
+            elif states[name] != "running":
+                self.engine.start(name)
 
     def start_hms(self, inside=False, **options):
         """Starts hms on the host; stopped, with all its asserts, at the end of the test."""
         hms = Hms(self, self.host, self.folder, options, inside)
         self.addCleanup(hms.stop)
         hms.start()
+        self.addCleanup(self._show_log_of_failure, hms)
         wait_for(lambda: self.view(hms) == self.docker_view(), "hms sees what Docker sees")
         return hms
+
+    def run(self, result=None):
+        self._result = result
+        return super().run(result)
+
+    def _show_log_of_failure(self, hms):
+        if any(test is self for test, _ in self._result.failures + self._result.errors):
+            print(f"\n  the last lines of hms' log:\n{hms.log_tail()}")
 
     def state_of(self, container):
         return self.engine.inspect(container)["State"]["Status"]

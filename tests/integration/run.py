@@ -29,8 +29,9 @@ def main():
         result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
     finally:
         frame.close()
-    # A failure in setUpClass or in a clean-up counts, too, though no test stands behind it.
-    bad = len(result.failures) + len(result.errors)
+    # A test with several bad subtests is one; an error outside any test has an entry of its own.
+    bad = len({getattr(test, "test_case", test).id()
+               for test, _ in result.failures + result.errors})
     skipped = len(result.skipped)
     passed = max(result.testsRun - bad - skipped, 0)
     if arguments.counts:
