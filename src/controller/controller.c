@@ -156,6 +156,15 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
     return controller;
 }
 
+/* Puts the option before the text of whoever refused its value. */
+static void name_option(const char *option, char *error, size_t error_size)
+{
+    char *text = hms_asprintf("%s: %s", option, error);
+
+    snprintf(error, error_size, "%s", text);
+    free(text);
+}
+
 /* The two things that can fail; nothing is left open if one does. */
 static int open_doors(struct hms_controller *controller,
                       const struct hms_controller_options *options, const char *token, char *error,
@@ -176,8 +185,10 @@ static int open_doors(struct hms_controller *controller,
     }
     result = hms_rest_open(&controller->rest, controller->loop, controller->log, options->listen,
                            token, &parts, error, error_size);
-    if (result != HMS_OK)
+    if (result != HMS_OK) {
+        name_option("--listen", error, error_size);
         hms_bus_unserve(controller->bus, HMS_BUS_CONTROLLER, controller->address);
+    }
     return result;
 }
 
@@ -189,10 +200,14 @@ int hms_controller_open(struct hms_controller **opened, struct hms_loop *loop, s
     char *token = NULL;
     int result = check_options(options, error, error_size);
 
-    if (result == HMS_OK && options->token_file != NULL)
-        result = hms_access_read_token(options->token_file, &token, error, error_size);
     if (result != HMS_OK)
         return result;
+    if (options->token_file != NULL)
+        result = hms_access_read_token(options->token_file, &token, error, error_size);
+    if (result != HMS_OK) {
+        name_option("--token-file", error, error_size);
+        return result;
+    }
     controller = controller_new(loop, log, bus, options);
     result = open_doors(controller, options, token, error, error_size);
     free(token);

@@ -130,7 +130,7 @@ static void finish_if_gone(struct hms_http_server *server)
     void (*closed)(void *arg) = server->closed;
     void *arg = server->closed_arg;
 
-    if (server->open_handles > 0)
+    if (server->open_handles > 0 || !LIST_EMPTY(&server->service.connections))
         return;
     hms_http_service_free(&server->service);
     free(server);
