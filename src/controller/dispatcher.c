@@ -145,6 +145,14 @@ static void fail(struct op *op, const struct hms_host *host, int error)
 
 /* ---- orders to managers ---- */
 
+/* A whole number stays one, for managers that expect that. */
+static json_t *number(double value)
+{
+    int whole = (int)value;
+
+    return value == whole ? json_integer(whole) : json_real(value);
+}
+
 static json_t *order_message(const struct op *op, const char *key)
 {
     json_t *message = json_pack("{s:s}", "command", op->command->order);
@@ -152,7 +160,7 @@ static json_t *order_message(const struct op *op, const char *key)
     if (key != NULL)
         json_object_set_new(message, "containerID", json_string(key));
     if (op->command->needs & NEEDS_THRESHOLD)
-        json_object_set_new(message, "threshold", json_real(op->threshold_pct));
+        json_object_set_new(message, "threshold", number(op->threshold_pct));
     return message;
 }
 
@@ -485,17 +493,18 @@ struct hms_dispatcher *hms_dispatcher_new(struct hms_bus *bus, struct hms_regist
 
 void hms_dispatcher_stop(struct hms_dispatcher *dispatcher)
 {
-    struct op *op;
+    struct op *op, *next;
     size_t i;
 
     dispatcher->stopping = 1;
-    while ((op = TAILQ_FIRST(&dispatcher->ops)) != NULL) {
+    for (op = TAILQ_FIRST(&dispatcher->ops); op != NULL; op = next) {
         assert(op->state == OP_ORDERING);
         op->pending++; /* keeps it until all its steps are cancelled */
         for (i = 0; i < op->step_count; i++)
             hms_bus_cancel(dispatcher->bus, &op->steps[i]);
         assert(op->pending == 1);
         op->pending = 0;
+        next = TAILQ_NEXT(op, link);
         finish_orders(op);
     }
 }

@@ -98,6 +98,7 @@ static void enqueue(struct bus_local *bus, struct parcel *parcel)
 static void dequeue(struct bus_local *bus, struct parcel *parcel)
 {
     TAILQ_REMOVE(&bus->queue, parcel, queue_link);
+    assert(TAILQ_FIRST(&bus->queue) != parcel); /* static analysis does not see that */
     if (--bus->queued == 0)
         uv_idle_stop(&bus->pump);
 }

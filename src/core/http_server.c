@@ -28,7 +28,7 @@ struct hms_http_server {
     uv_poll_t poll;
     uv_timer_t accept_timer; /* while accepting is paused */
     uv_timer_t grace_timer;
-    int open_handles; /* of the server itself, once it closes */
+    int open_handles; /* of the server itself */
     int is_closing;
     void (*closed)(void *arg);
     void *closed_arg;
@@ -125,30 +125,22 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
 
 /* ---- life ---- */
 
-static void finish_if_gone(struct hms_http_server *server)
+static void on_handle_closed(uv_handle_t *handle)
 {
+    struct hms_http_server *server = handle->data;
     void (*closed)(void *arg) = server->closed;
     void *arg = server->closed_arg;
 
-    if (server->open_handles > 0 || !LIST_EMPTY(&server->service.connections))
+    if (--server->open_handles > 0)
         return;
     hms_http_service_free(&server->service);
     free(server);
     closed(arg);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
-{
-    struct hms_http_server *server = handle->data;
-
-    server->open_handles--;
-    finish_if_gone(server);
-}
-
 static void close_handle(struct hms_http_server *server, uv_handle_t *handle)
 {
     handle->data = server; /* the turn's belongs to the service until here */
-    server->open_handles++;
     uv_close(handle, on_handle_closed);
 }
 
@@ -189,6 +181,7 @@ int hms_http_server_open(struct hms_http_server **result, uv_loop_t *loop, struc
     uv_timer_init(loop, &server->accept_timer);
     uv_timer_init(loop, &server->grace_timer);
     uv_poll_init(loop, &server->poll, server->listener.fd);
+    server->open_handles = 4; /* these and the service's */
     server->poll.data = server->accept_timer.data = server->grace_timer.data = server;
     uv_poll_start(&server->poll, UV_READABLE, on_acceptable);
     *result = server;
@@ -217,7 +210,6 @@ void hms_http_server_close(struct hms_http_server *server, int64_t grace_ms,
     server->is_closing = 1;
     server->closed = closed;
     server->closed_arg = arg;
-    server->open_handles++;
     uv_close((uv_handle_t *)&server->poll, on_poll_closed);
     close_handle(server, (uv_handle_t *)&server->accept_timer);
     if (LIST_EMPTY(&server->service.connections)) {

@@ -325,7 +325,7 @@ static void threshold_of_one_and_of_all(void **state)
     run(world,
         json_pack("{s:s, s:s, s:i}", "command", "change_threshold", "address", A, "threshold", 40));
     assert_int_equal(world->verdict, HMS_VERDICT_OK);
-    assert_string_equal(world->a.order, "{\"command\":\"container_threshold\",\"threshold\":40.0}");
+    assert_string_equal(world->a.order, "{\"command\":\"container_threshold\",\"threshold\":40}");
     assert_string_equal(world->b.order, "");
 
     run(world, json_pack("{s:s, s:f}", "command", "change_all_threshold", "threshold", 0.5));

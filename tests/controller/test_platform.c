@@ -1,0 +1,127 @@
+/* What GET /platform adds up: states, rates over ten seconds, nothing known yet. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "controller/platform.h"
+#include "controller/registry.h"
+#include "core/error.h"
+#include "core/json.h"
+
+struct world {
+    struct hms_registry *registry;
+    struct hms_platform *platform;
+};
+
+static struct world world_open(void)
+{
+    struct world world = {.registry = hms_registry_new()};
+
+    world.platform = hms_platform_new(world.registry, 0);
+    return world;
+}
+
+static void world_close(struct world *world)
+{
+    hms_platform_free(world->platform);
+    hms_registry_free(world->registry);
+}
+
+static void fill(struct world *world, const char *address, const char *state)
+{
+    json_t *message = json_pack("{s:s, s:{s:{s:s}}}", "command", "ok", "content", "aaaa11112222",
+                                "container_state", state);
+    struct hms_host *host;
+    char error[128];
+
+    assert_int_equal(hms_registry_enter(world->registry, address, &host), HMS_OK);
+    hms_registry_heard(world->registry, host, 0, 0, 0);
+    hms_registry_asked(host);
+    assert_int_equal(
+        hms_registry_answered(world->registry, host, message, 0, 0, error, sizeof(error)), HMS_OK);
+    hms_registry_check(world->registry, host, 0, 300000);
+    json_decref(message);
+}
+
+static double real_at(const json_t *body, const char *group, const char *name)
+{
+    return json_number_value(hms_json_path(body, "description", group, name, NULL));
+}
+
+static void nothing_is_known_at_first(void **state)
+{
+    struct world world = world_open();
+    json_t *body = hms_platform_json(world.platform, 0);
+
+    (void)state;
+    assert_true(json_is_null(hms_json_path(body, "description", "availability", "now_pct", NULL)));
+    assert_true(
+        json_is_null(hms_json_path(body, "description", "availability", "last_24h_pct", NULL)));
+    assert_true(real_at(body, "hosts", "total") == 0);
+    assert_true(real_at(body, "monitoring", "messages_per_s") == 0);
+    json_decref(body);
+    world_close(&world);
+}
+
+static void states_are_counted(void **state)
+{
+    struct world world = world_open();
+    json_t *body;
+
+    (void)state;
+    fill(&world, "10.0.0.1", "running");
+    fill(&world, "10.0.0.2", "exited");
+    fill(&world, "10.0.0.3", "disabled");
+    fill(&world, "10.0.0.4", "levitating");
+    hms_platform_observe(world.platform, 0);
+    body = hms_platform_json(world.platform, 1000);
+    assert_true(real_at(body, "hosts", "total") == 4);
+    assert_true(real_at(body, "hosts", "online") == 4);
+    assert_true(real_at(body, "hosts", "offline") == 0);
+    assert_true(real_at(body, "containers", "total") == 4);
+    assert_true(real_at(body, "containers", "supervised") == 3);
+    assert_true(real_at(body, "containers", "up") == 1);
+    assert_int_equal(json_integer_value(hms_json_path(body, "description", "containers", "by_state",
+                                                      "other", NULL)),
+                     1);
+    assert_int_equal((int)(real_at(body, "availability", "last_24h_pct") * 100), 3333);
+    json_decref(body);
+    world_close(&world);
+}
+
+static void rates_are_those_of_the_last_ten_seconds(void **state)
+{
+    struct hms_platform_totals totals = {0};
+    struct world world = world_open();
+    json_t *body;
+    int second;
+
+    (void)state;
+    for (second = 0; second < 60; second++) { /* busy first, then calm */
+        hms_platform_sample(world.platform, second * INT64_C(1000), &totals);
+        totals.bus_messages += second < 30 ? 1000 : 4;
+        totals.bus_bytes += 500;
+        totals.rest_bytes += 70;
+    }
+    body = hms_platform_json(world.platform, 60000);
+    assert_true(real_at(body, "monitoring", "messages_per_s") == 4.0);
+    assert_true(real_at(body, "monitoring", "bytes_per_s") == 500.0);
+    assert_true(real_at(body, "rest", "bytes_per_s") == 70.0);
+    assert_true(real_at(body, "rest", "bytes") == 59 * 70);
+    json_decref(body);
+    world_close(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_known_at_first),
+        cmocka_unit_test(states_are_counted),
+        cmocka_unit_test(rates_are_those_of_the_last_ten_seconds),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
