@@ -13,22 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 
 #include "core/alloc.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/icmp_batch.h"
 #include "core/icmp_flight.h"
 #include "core/icmp_pace.h"
-#include "core/icmp_packet.h"
 #include "core/icmp_socket.h"
 #include "core/log.h"
 
 #define NS_PER_MS INT64_C(1000000)
 
-/* Larger ones cost the same per packet and delay the reading (RTT p99 under load: 100 times). */
-#define SEND_BATCH    8
-#define RECEIVE_BATCH 32
 /* Receive batches in one go: what a flood can hold the loop for. */
 #define RECEIVE_BATCHES_MAX 32
 /* The longest that sending holds the loop before others have their turn. */
@@ -36,11 +32,11 @@
 /* Pauses of 1 ms that one tick may take because the kernel had no room. */
 #define BACKOFFS_PER_TICK 8
 #define BACKOFF_NS        NS_PER_MS
+/* Of the send buffer: where targets that do not answer have to stand back for those that do. */
+#define PRESSED_PCT 50
 /* Lateness below this is everyday life, however short the timeout. */
 #define STARVED_MIN_NS (10 * NS_PER_MS)
 
-/* An IPv4 header with options, or the longest reply that can be one of ours. */
-#define REPLY_BYTES (60 + HMS_ICMP_PACKET_BYTES)
 /* Reads after the last timeout: more than a full receive buffer takes. */
 #define LAST_READS_MAX 16
 
@@ -74,29 +70,13 @@ struct round {
     void *arg;
 };
 
-struct send_buffers {
-    struct mmsghdr messages[SEND_BATCH];
-    struct iovec vectors[SEND_BATCH];
-    uint8_t packets[SEND_BATCH][HMS_ICMP_PACKET_BYTES];
-};
-
-struct receive_buffers {
-    struct mmsghdr messages[RECEIVE_BATCH];
-    struct iovec vectors[RECEIVE_BATCH];
-    union hms_icmp_address sources[RECEIVE_BATCH];
-    uint8_t packets[RECEIVE_BATCH][REPLY_BYTES];
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(struct timespec))];
-    } controls[RECEIVE_BATCH];
-};
-
 struct hms_icmp {
     struct hms_log *log;
     enum state state;
     enum hms_icmp_backend backend;
     struct hms_icmp_socket sockets[FAMILIES];
     uint32_t drops[FAMILIES]; /* of the socket, as last read */
+    int pressed[FAMILIES];    /* its send buffer is half full of requests that cannot leave */
     uv_poll_t polls[FAMILIES];
     uv_timer_t timer;
     int64_t wake_ns; /* when the timer was to run */
@@ -104,8 +84,8 @@ struct hms_icmp {
     struct round round;
     struct hms_icmp_counters counters;
     struct hms_log_limit warnings;
-    struct send_buffers out;
-    struct receive_buffers in;
+    struct hms_icmp_outbox *outbox;
+    struct hms_icmp_inbox *inbox;
 
     int handles_open;
     void (*closed)(void *arg);
@@ -154,87 +134,40 @@ static void note_lateness(struct hms_icmp *icmp, int64_t late_ns)
         doubt(icmp, "the process got no processor time for too long");
 }
 
-/* Counts what the receive buffers could not take. Returns whether that was anything new. */
-static int read_drops(struct hms_icmp *icmp)
+/* Looks at the sockets' buffers: counts what did not fit in. Returns whether that was anything. */
+static int look_at_buffers(struct hms_icmp *icmp)
 {
     int any = 0;
     int family;
 
     for (family = 0; family < FAMILIES; family++) {
-        uint32_t drops = hms_icmp_socket_drops(&icmp->sockets[family]);
+        struct hms_icmp_buffers buffers = hms_icmp_socket_buffers(&icmp->sockets[family]);
 
-        any |= drops != icmp->drops[family];
-        icmp->counters.kernel_drops += drops - icmp->drops[family];
-        icmp->drops[family] = drops;
+        any |= buffers.drops != icmp->drops[family];
+        icmp->counters.kernel_drops += buffers.drops - icmp->drops[family];
+        icmp->drops[family] = buffers.drops;
+        icmp->pressed[family] = buffers.send_pct >= PRESSED_PCT;
     }
     return any;
 }
 
-static void check_drops(struct hms_icmp *icmp)
+static void check_buffers(struct hms_icmp *icmp)
 {
-    if (read_drops(icmp))
+    if (look_at_buffers(icmp))
         doubt(icmp, "the receive buffer overflowed");
 }
 
 /* ---- receiving ---- */
 
-static void init_receive_buffers(struct receive_buffers *in)
+static void take_packet(struct hms_icmp *icmp, const struct hms_icmp_socket *sock, size_t i)
 {
-    size_t i;
-
-    for (i = 0; i < RECEIVE_BATCH; i++) {
-        struct msghdr *header = &in->messages[i].msg_hdr;
-
-        in->vectors[i] = (struct iovec){in->packets[i], REPLY_BYTES};
-        header->msg_iov = &in->vectors[i];
-        header->msg_iovlen = 1;
-        header->msg_name = &in->sources[i];
-        header->msg_namelen = sizeof(in->sources[i]);
-        header->msg_control = &in->controls[i];
-        header->msg_controllen = sizeof(in->controls[i]);
-    }
-}
-
-/* The kernel writes these two lengths. */
-static void reset_receive_buffers(struct receive_buffers *in, size_t used)
-{
-    size_t i;
-
-    for (i = 0; i < used; i++) {
-        in->messages[i].msg_hdr.msg_namelen = sizeof(in->sources[i]);
-        in->messages[i].msg_hdr.msg_controllen = sizeof(in->controls[i]);
-    }
-}
-
-/* When the kernel received it, on the monotonic clock; now_ns if there is no sane stamp (the wall
- * clock may have been set in between). */
-static int64_t received_ns(struct msghdr *header, int64_t wall_to_mono_ns, int64_t now_ns)
-{
-    const struct cmsghdr *control = CMSG_FIRSTHDR(header);
-    struct timespec stamp;
-    int64_t stamp_ns;
-
-    if (control == NULL || control->cmsg_level != SOL_SOCKET ||
-        control->cmsg_type != SCM_TIMESTAMPNS)
-        return now_ns;
-    memcpy(&stamp, CMSG_DATA(control), sizeof(stamp));
-    stamp_ns = (int64_t)stamp.tv_sec * 1000 * NS_PER_MS + stamp.tv_nsec + wall_to_mono_ns;
-    return stamp_ns < now_ns ? stamp_ns : now_ns;
-}
-
-static void take_reply(struct hms_icmp *icmp, const struct hms_icmp_socket *sock, size_t i,
-                       int64_t at_ns)
-{
-    const struct mmsghdr *message = &icmp->in.messages[i];
     enum hms_icmp_verdict verdict = HMS_ICMP_FOREIGN;
-    struct hms_icmp_echo echo;
+    struct hms_icmp_arrival arrival;
 
-    if ((message->msg_hdr.msg_flags & MSG_TRUNC) == 0 &&
-        hms_icmp_packet_decode(icmp->in.packets[i], message->msg_len, sock->framing, sock->id,
-                               icmp->cookie, &echo) == 0)
-        verdict = echo.round == icmp->round.number
-                      ? hms_icmp_flight_answer(icmp->round.flight, echo.target, echo.sequence,
-                                               &icmp->in.sources[i], at_ns)
+    if (hms_icmp_inbox_get(icmp->inbox, sock, i, icmp->cookie, &arrival) == HMS_OK)
+        verdict = arrival.echo.round == icmp->round.number
+                      ? hms_icmp_flight_answer(icmp->round.flight, arrival.echo.target,
+                                               arrival.echo.sequence, arrival.source, arrival.at_ns)
                       : HMS_ICMP_LATE;
     switch (verdict) {
     case HMS_ICMP_IN_TIME:
@@ -252,34 +185,22 @@ static void take_reply(struct hms_icmp *icmp, const struct hms_icmp_socket *sock
     }
 }
 
-static int receive_batch(struct hms_icmp *icmp, const struct hms_icmp_socket *sock)
-{
-    int received = recvmmsg(sock->fd, icmp->in.messages, RECEIVE_BATCH, MSG_DONTWAIT, NULL);
-    int64_t now_ns = hms_clock_mono_ns();
-    int64_t wall_to_mono_ns = now_ns - hms_clock_wall_ns();
-    int i;
-
-    for (i = 0; i < received; i++)
-        take_reply(icmp, sock, (size_t)i,
-                   received_ns(&icmp->in.messages[i].msg_hdr, wall_to_mono_ns, now_ns));
-    if (received > 0)
-        reset_receive_buffers(&icmp->in, (size_t)received);
-    return received;
-}
-
 /* Reads what a socket holds. Returns whether it is empty now. */
 static int drain_socket(struct hms_icmp *icmp, const struct hms_icmp_socket *sock)
 {
-    int i;
+    int batch;
 
-    for (i = 0; i < RECEIVE_BATCHES_MAX; i++) {
-        int received = receive_batch(icmp, sock);
+    for (batch = 0; batch < RECEIVE_BATCHES_MAX; batch++) {
+        int received = hms_icmp_inbox_read(icmp->inbox, sock);
+        int i;
 
-        if (received < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        if (received == -EAGAIN)
             return 1;
-        if (received < 0 && errno != EINTR)
-            doubt(icmp, strerror(errno)); /* the call has also cleared the error */
-        if (received >= 0 && received < RECEIVE_BATCH)
+        if (received < 0)
+            doubt(icmp, strerror(-received)); /* the call has also cleared the error */
+        for (i = 0; i < received; i++)
+            take_packet(icmp, sock, (size_t)i);
+        if (received >= 0 && received < HMS_ICMP_INBOX_MAX)
             return 1;
     }
     return 0;
@@ -299,17 +220,6 @@ static int drain(struct hms_icmp *icmp)
 
 /* ---- sending ---- */
 
-static void init_send_buffers(struct send_buffers *out)
-{
-    size_t i;
-
-    for (i = 0; i < SEND_BATCH; i++) {
-        out->vectors[i] = (struct iovec){out->packets[i], HMS_ICMP_PACKET_BYTES};
-        out->messages[i].msg_hdr.msg_iov = &out->vectors[i];
-        out->messages[i].msg_hdr.msg_iovlen = 1;
-    }
-}
-
 static int family_of(const struct hms_icmp *icmp, size_t target)
 {
     const union hms_icmp_address *address = hms_icmp_flight_target(icmp->round.flight, target);
@@ -317,10 +227,14 @@ static int family_of(const struct hms_icmp *icmp, size_t target)
     return address->any.sa_family == AF_INET6 ? IPV6 : IPV4;
 }
 
-static void prepare(struct hms_icmp *icmp, size_t slot, size_t target, int sequence, int family)
+/* Whether a target has to stand back: it does not answer, and its like fill the send buffer. */
+static int held_back(const struct hms_icmp *icmp, size_t target, int family)
 {
-    const union hms_icmp_address *address = hms_icmp_flight_target(icmp->round.flight, target);
-    struct msghdr *header = &icmp->out.messages[slot].msg_hdr;
+    return icmp->pressed[family] && hms_icmp_flight_silent(icmp->round.flight, target);
+}
+
+static void prepare(struct hms_icmp *icmp, size_t place, size_t target, int sequence, int family)
+{
     struct hms_icmp_echo echo = {
         .id = icmp->sockets[family].id,
         .sequence = (uint16_t)sequence,
@@ -329,22 +243,23 @@ static void prepare(struct hms_icmp *icmp, size_t slot, size_t target, int seque
         .target = (uint32_t)target,
     };
 
-    header->msg_name = (void *)&address->any;
-    header->msg_namelen = family == IPV6 ? sizeof(address->v6) : sizeof(address->v4);
-    hms_icmp_packet_encode(icmp->out.packets[slot], family == IPV6, &echo);
+    hms_icmp_outbox_put(icmp->outbox, place, hms_icmp_flight_target(icmp->round.flight, target),
+                        &echo);
 }
 
-/* Prepares the span's first requests, up to room and as long as the family is the same. */
+/* Prepares the span's first requests, up to room and as long as the next is of the same kind. */
 static unsigned prepare_batch(struct hms_icmp *icmp, const struct hms_icmp_span *span, size_t room,
                               int family)
 {
     size_t limit = span->count < room ? span->count : room;
     size_t i;
 
-    for (i = 0; i < limit && i < SEND_BATCH; i++) {
-        if (family_of(icmp, span->first + i) != family)
+    for (i = 0; i < limit && i < HMS_ICMP_OUTBOX_MAX; i++) {
+        size_t target = span->first + i;
+
+        if (family_of(icmp, target) != family || held_back(icmp, target, family))
             break;
-        prepare(icmp, i, span->first + i, span->sequence, family);
+        prepare(icmp, i, target, span->sequence, family);
     }
     return (unsigned)i;
 }
@@ -367,8 +282,7 @@ static void mark_sent(struct hms_icmp *icmp, const struct hms_icmp_span *span, i
 static int mark_unsent(struct hms_icmp *icmp, const struct hms_icmp_span *span, int error)
 {
     struct round *round = &icmp->round;
-    int no_room = error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS || error == ENOMEM ||
-                  error == EINTR;
+    int no_room = error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == EINTR;
 
     if (no_room && round->backoffs_left > 0) {
         round->backoffs_left--;
@@ -387,18 +301,21 @@ static size_t send_batch(struct hms_icmp *icmp, const struct hms_icmp_span *span
 {
     int family = family_of(icmp, span->first);
     const struct hms_icmp_socket *sock = &icmp->sockets[family];
-    int64_t begin_ns;
+    int64_t begin_ns, end_ns;
     unsigned prepared;
     int sent;
 
     if (sock->fd < 0)
         return (size_t)mark_unsent(icmp, span, EAFNOSUPPORT);
+    if (held_back(icmp, span->first, family)) {
+        hms_icmp_flight_withheld(icmp->round.flight, span->first, span->sequence);
+        return 1;
+    }
     prepared = prepare_batch(icmp, span, room, family);
-    begin_ns = hms_clock_mono_ns();
-    sent = sendmmsg(sock->fd, icmp->out.messages, prepared, MSG_DONTWAIT);
+    sent = hms_icmp_outbox_send(icmp->outbox, sock, prepared, &begin_ns, &end_ns);
     if (sent < 0)
-        return (size_t)mark_unsent(icmp, span, errno);
-    mark_sent(icmp, span, sent, begin_ns, hms_clock_mono_ns());
+        return (size_t)mark_unsent(icmp, span, -sent);
+    mark_sent(icmp, span, sent, begin_ns, end_ns);
     drain_socket(icmp, sock);
     return (size_t)sent;
 }
@@ -426,7 +343,7 @@ static int64_t send_due(struct hms_icmp *icmp)
             return now_ns + BACKOFF_NS;
         if (hms_icmp_pace_advance(&round->pace, done)) {
             round->backoffs_left = BACKOFFS_PER_TICK;
-            check_drops(icmp);
+            check_buffers(icmp);
         }
         now_ns = hms_clock_mono_ns();
     }
@@ -473,7 +390,7 @@ static void finish(struct hms_icmp *icmp)
     const struct hms_icmp_result *results;
     struct hms_icmp_flight *flight;
 
-    check_drops(icmp);
+    check_buffers(icmp);
     icmp->counters.rounds++;
     results = hms_icmp_flight_results(icmp->round.flight, icmp->round.doubtful);
     flight = release_round(icmp);
@@ -564,7 +481,7 @@ static void open_ears(struct hms_icmp *icmp)
         uv_poll_start(&icmp->polls[family], UV_READABLE, on_readable);
         drain_socket(icmp, &icmp->sockets[family]);
     }
-    read_drops(icmp);
+    look_at_buffers(icmp);
     icmp->round.doubtful = 0; /* that was before this round */
 }
 
@@ -607,6 +524,8 @@ static void on_closed(uv_handle_t *handle)
         return;
     for (family = 0; family < FAMILIES; family++)
         hms_icmp_socket_close(&icmp->sockets[family]);
+    free(icmp->outbox);
+    free(icmp->inbox);
     free(icmp);
     closed(arg);
 }
@@ -646,8 +565,8 @@ int hms_icmp_open(struct hms_icmp **result, uv_loop_t *loop, struct hms_log *log
         free(icmp);
         return status;
     }
-    init_send_buffers(&icmp->out);
-    init_receive_buffers(&icmp->in);
+    icmp->outbox = hms_icmp_outbox_new();
+    icmp->inbox = hms_icmp_inbox_new();
     init_handles(icmp, loop);
     *result = icmp;
     return HMS_OK;

@@ -39,7 +39,9 @@ union hms_icmp_address {
  * What counts as what:
  * - No reply in time is loss, whatever the silence is made of. That includes a target that does not
  *   answer ARP or neighbour discovery: the kernel accepts the requests and drops them seconds
- *   later, without an error here. A running container without an interface is 100 % loss.
+ *   later, without an error here. A running container without an interface is 100 % loss. While the
+ *   requests of such targets fill half the send buffer, they are sent no more (ENOBUFS, and sent is
+ *   less than asked for); five that left decide, fewer are incomplete.
  * - EPERM, a rule in this host's own packet filter (or its full connection table) dropped the
  *   request on its way out: sent and lost, with EPERM in error, for that rule keeps everybody on
  *   this host from the container.

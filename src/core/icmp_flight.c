@@ -18,6 +18,9 @@
 /* Requests younger than that, the answered ones included; a power of two. */
 #define YOUNG_MAX 1024
 
+/* So many without an answer are no accident: they stand for those that were withheld. */
+#define DECISIVE_REQUESTS 5
+
 enum request_state {
     REQUEST_NONE,  /* not sent */
     REQUEST_YOUNG, /* unanswered, in the window */
@@ -37,6 +40,7 @@ struct target {
     int answered_sequence; /* the highest that was answered; -1 at first */
     uint32_t sent;
     uint32_t received;
+    uint32_t withheld;
     int error;
     int64_t rtt_min_ns, rtt_max_ns, rtt_sum_ns;
 };
@@ -169,6 +173,18 @@ void hms_icmp_flight_refused(struct hms_icmp_flight *flight, size_t target, int 
     flight->targets[target].error = error;
 }
 
+int hms_icmp_flight_silent(const struct hms_icmp_flight *flight, size_t target)
+{
+    return flight->targets[target].sent > 0 && flight->targets[target].received == 0;
+}
+
+void hms_icmp_flight_withheld(struct hms_icmp_flight *flight, size_t target, int sequence)
+{
+    take_place(flight, target, sequence);
+    flight->targets[target].withheld++;
+    flight->targets[target].error = ENOBUFS;
+}
+
 static int same_address(const union hms_icmp_address *a, const union hms_icmp_address *b)
 {
     if (a->any.sa_family != b->any.sa_family)
@@ -234,23 +250,38 @@ static uint32_t to_us(int64_t ns)
     return (uint32_t)((ns + NS_PER_US / 2) / NS_PER_US);
 }
 
+/* Whether what a target was sent and has answered tells its loss. */
+static int is_complete(const struct target *target, uint32_t count, int doubtful)
+{
+    if (target->received == count)
+        return 1;
+    if (doubtful || target->sent + target->withheld != count)
+        return 0;
+    return target->withheld == 0 || (target->received == 0 && target->sent >= DECISIVE_REQUESTS);
+}
+
+static struct hms_icmp_result result_of(const struct target *target, uint32_t count, int doubtful)
+{
+    struct hms_icmp_result result = {
+        .sent = target->sent,
+        .received = target->received,
+        .complete = is_complete(target, count, doubtful),
+        .error = target->error,
+    };
+
+    if (target->received == 0)
+        return result;
+    result.rtt_min_us = to_us(target->rtt_min_ns);
+    result.rtt_avg_us = to_us(target->rtt_sum_ns / target->received);
+    result.rtt_max_us = to_us(target->rtt_max_ns);
+    return result;
+}
+
 const struct hms_icmp_result *hms_icmp_flight_results(struct hms_icmp_flight *flight, int doubtful)
 {
     size_t i;
 
-    for (i = 0; i < flight->targets_count; i++) {
-        const struct target *target = &flight->targets[i];
-        struct hms_icmp_result *result = &flight->results[i];
-        uint32_t count = (uint32_t)flight->count;
-
-        *result = (struct hms_icmp_result){.sent = target->sent, .received = target->received};
-        result->error = target->error;
-        result->complete = target->received == count || (target->sent == count && !doubtful);
-        if (target->received == 0)
-            continue;
-        result->rtt_min_us = to_us(target->rtt_min_ns);
-        result->rtt_avg_us = to_us(target->rtt_sum_ns / target->received);
-        result->rtt_max_us = to_us(target->rtt_max_ns);
-    }
+    for (i = 0; i < flight->targets_count; i++)
+        flight->results[i] = result_of(&flight->targets[i], (uint32_t)flight->count, doubtful);
     return flight->results;
 }

@@ -49,6 +49,15 @@ void hms_icmp_flight_filtered(struct hms_icmp_flight *flight, size_t target, int
 void hms_icmp_flight_refused(struct hms_icmp_flight *flight, size_t target, int sequence,
                              int error);
 
+/* Whether a target has been sent requests and has answered none of them. */
+int hms_icmp_flight_silent(const struct hms_icmp_flight *flight, size_t target);
+
+/*
+ * A request to a silent target was left out for want of room, with ENOBUFS as the error. If it
+ * stays silent, those that it did get decide, provided they are five or more.
+ */
+void hms_icmp_flight_withheld(struct hms_icmp_flight *flight, size_t target, int sequence);
+
 /* A reply arrived at received_ns, from source. target and sequence are as read: any value. */
 enum hms_icmp_verdict hms_icmp_flight_answer(struct hms_icmp_flight *flight, uint32_t target,
                                              uint16_t sequence,

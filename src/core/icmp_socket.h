@@ -27,8 +27,13 @@ int hms_icmp_socket_open(struct hms_icmp_socket *v4, struct hms_icmp_socket *v6,
                          const struct hms_icmp_options *options, uint64_t cookie,
                          enum hms_icmp_backend *backend, char *error, size_t error_size);
 
-/* Packets that its receive buffer could not take since it was opened (wraps around). */
-uint32_t hms_icmp_socket_drops(const struct hms_icmp_socket *sock);
+struct hms_icmp_buffers {
+    uint32_t drops; /* packets that did not fit in since it was opened (wraps around) */
+    int send_pct;   /* how full the send buffer is, in percent */
+};
+
+/* The state of its buffers; all 0 if it is not open. */
+struct hms_icmp_buffers hms_icmp_socket_buffers(const struct hms_icmp_socket *sock);
 
 /* Closes it if it is open. */
 void hms_icmp_socket_close(struct hms_icmp_socket *sock);

@@ -157,6 +157,39 @@ static void test_unsent(void **state)
     assert_int_equal(results[9].error, ENETUNREACH);
 }
 
+/* A silent target's loss is told by the requests it did get, if they are enough. */
+static void test_withheld(void **state)
+{
+    static const struct {
+        int sent;
+        int complete;
+    } cases[] = {{0, 0}, {1, 0}, {4, 0}, {5, 1}, {19, 1}};
+    size_t target;
+    int i;
+
+    for (target = 0; target < sizeof(cases) / sizeof(cases[0]); target++) {
+        for (i = 0; i < 20; i++) {
+            assert_int_equal(hms_icmp_flight_silent(fixture.flight, target),
+                             i > 0 && cases[target].sent > 0);
+            if (i < cases[target].sent)
+                hms_icmp_flight_sent(fixture.flight, target, i, 0);
+            else
+                hms_icmp_flight_withheld(fixture.flight, target, i);
+        }
+    }
+    for (target = 0; target < sizeof(cases) / sizeof(cases[0]); target++) {
+        const struct hms_icmp_result *result = &hms_icmp_flight_results(fixture.flight, 0)[target];
+
+        assert_int_equal(result->sent, cases[target].sent);
+        assert_int_equal(result->complete, cases[target].complete);
+        assert_int_equal(result->error, ENOBUFS);
+    }
+    assert_false(hms_icmp_flight_results(fixture.flight, 1)[3].complete);
+    assert_int_equal(answer(4, 18, 1), HMS_ICMP_IN_TIME); /* one that speaks has to get all */
+    assert_false(hms_icmp_flight_silent(fixture.flight, 4));
+    assert_false(hms_icmp_flight_results(fixture.flight, 0)[4].complete);
+}
+
 static void test_window(void **state)
 {
     size_t i;
@@ -221,6 +254,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_foreign, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unsent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_withheld, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_window, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_window_and_dead_targets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_window_bound, set_up, tear_down),
