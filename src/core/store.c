@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,6 +34,15 @@ enum store_state {
     STORE_CLOSED,  /* waits for the timer's close callback */
 };
 
+/* Somebody who wants to know when the write that includes his change is over. */
+struct waiter {
+    STAILQ_ENTRY(waiter) link;
+    void (*settled)(void *arg, int error);
+    void *arg;
+};
+
+STAILQ_HEAD(waiter_list, waiter);
+
 struct hms_store {
     uv_loop_t *loop;
     struct hms_log *log;
@@ -50,8 +60,10 @@ struct hms_store {
     uint64_t due_ms;
     json_t *(*snapshot)(void *arg);
     void *snapshot_arg;
+    struct waiter_list waiters; /* for the next write ... */
 
-    char *text; /* of the write under way */
+    struct waiter_list written; /* ... and for the one under way */
+    char *text;                 /* of the write under way */
     int last_try;
     int write_errno;
     const char *write_step;
@@ -205,12 +217,24 @@ static void note_failure(struct hms_store *store)
             store->last_try ? "; its last changes are lost" : "; will try again");
 }
 
+static void tell_waiters(struct hms_store *store, int error)
+{
+    struct waiter *waiter;
+
+    while ((waiter = STAILQ_FIRST(&store->written)) != NULL) {
+        STAILQ_REMOVE_HEAD(&store->written, link);
+        waiter->settled(waiter->arg, error);
+        free(waiter);
+    }
+}
+
 static void on_written(uv_work_t *work, int status)
 {
     struct hms_store *store = hms_container_of(work, struct hms_store, work);
 
     free(store->text);
     store->text = NULL;
+    tell_waiters(store, store->write_step != NULL ? HMS_EIO : HMS_OK);
     if (store->write_step != NULL) {
         note_failure(store);
     } else if (store->backoff_ms > 0) {
@@ -231,6 +255,7 @@ static void begin_write(struct hms_store *store)
     json_decref(document);
     assert(store->text != NULL);
     store->wanted = 0;
+    STAILQ_CONCAT(&store->written, &store->waiters);
     store->last_try = store->closing;
     store->state = STORE_WRITING;
     uv_queue_work(store->loop, &store->work, on_pool, on_written);
@@ -248,6 +273,18 @@ void hms_store_write(struct hms_store *store, int64_t delay_ms, json_t *(*snapsh
         store->due_ms = due_ms;
     store->wanted = 1;
     if (store->state == STORE_IDLE || store->state == STORE_DELAYED)
+        wait_until_due(store);
+}
+
+void hms_store_sync(struct hms_store *store, void (*settled)(void *arg, int error), void *arg)
+{
+    struct waiter *waiter = hms_malloc(sizeof(*waiter));
+
+    assert(store->wanted || store->state == STORE_BACKOFF);
+    waiter->settled = settled;
+    waiter->arg = arg;
+    STAILQ_INSERT_TAIL(&store->waiters, waiter, link);
+    if (store->state == STORE_BACKOFF)
         wait_until_due(store);
 }
 
@@ -433,6 +470,8 @@ int hms_store_open(struct hms_store **store, uv_loop_t *loop, struct hms_log *lo
     new->loop = loop;
     new->log = log;
     new->directory_fd = new->lock_fd = -1;
+    STAILQ_INIT(&new->waiters);
+    STAILQ_INIT(&new->written);
     new->path = hms_asprintf("%s/%s.json", directory, name);
     new->file_name = hms_asprintf("%s.json", name);
     new->temp_name = hms_asprintf("%s.json.tmp", name);

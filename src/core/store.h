@@ -34,6 +34,13 @@ int hms_store_open(struct hms_store **store, uv_loop_t *loop, struct hms_log *lo
 void hms_store_write(struct hms_store *store, int64_t delay_ms, json_t *(*snapshot)(void *arg),
                      void *arg);
 
+/*
+ * Tells when everything asked for so far is on disk: settled(arg, 0) from the loop, or HMS_EIO once
+ * its write has failed (it is still repeated then). Call it after hms_store_write(); a backoff
+ * under way is cut short.
+ */
+void hms_store_sync(struct hms_store *store, void (*settled)(void *arg, int error), void *arg);
+
 /* Writes that failed so far. */
 uint64_t hms_store_failures(const struct hms_store *store);
 

@@ -1,8 +1,10 @@
 /* The manager's commands: a table of names and what they do. */
 #include "manager/commands.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/alloc.h"
 #include "core/bus.h"
 #include "core/json.h"
 #include "manager/inventory.h"
@@ -53,7 +55,6 @@ static json_t *container_ignore(struct hms_commands *commands, const json_t *mes
         return hms_bus_error("invalid_op", "already ignored: %s", container->info.name);
     container->is_ignored = 1;
     container->is_requested = 0;
-    commands->remember(commands->arg);
     commands->reconsider(commands->arg, container);
     return hms_bus_ok("ignored from now on");
 }
@@ -71,12 +72,10 @@ static json_t *container_add(struct hms_commands *commands, const json_t *messag
     container->is_ignored = 0;
     container->is_seen = 1;
     container->is_requested = !hms_container_is_up(container);
-    commands->remember(commands->arg);
     commands->reconsider(commands->arg, container);
-    if (container->supervision != HMS_REASON_CLEAR)
-        return hms_bus_error("invalid_op", "%s cannot be supervised: %s", container->info.name,
-                             hms_reason_text(container->supervision));
-    return hms_bus_ok("supervised from now on");
+    return hms_bus_ok(container->supervision == HMS_REASON_CLEAR
+                          ? "supervised from now on"
+                          : hms_reason_text(container->supervision));
 }
 
 static json_t *container_release(struct hms_commands *commands, const json_t *message)
@@ -89,7 +88,6 @@ static json_t *container_release(struct hms_commands *commands, const json_t *me
     if (!container->guard.is_quarantined)
         return hms_bus_error("invalid_op", "not in quarantine: %s", container->info.name);
     hms_guard_release(&container->guard);
-    commands->remember(commands->arg);
     commands->reconsider(commands->arg, container);
     return hms_bus_ok("released from quarantine");
 }
@@ -104,7 +102,6 @@ static json_t *container_threshold(struct hms_commands *commands, const json_t *
     if (hms_json_number(message, "threshold", 0, 100, &threshold_pct, problem) != 0)
         return hms_bus_error("invalid_param", "%s", problem);
     commands->memory->threshold_pct = threshold_pct;
-    commands->remember(commands->arg);
     hms_report_announce(commands->report);
     return hms_bus_ok("threshold set");
 }
@@ -120,16 +117,56 @@ static json_t *give_decisions(struct hms_commands *commands, const json_t *messa
                      hms_decisions_json(&container->decisions));
 }
 
+/* A reply that waits until what it confirms is on disk. */
+struct promise {
+    struct hms_bus_call *call;
+    json_t *reply;
+};
+
+static void on_settled(void *arg, int error)
+{
+    struct promise *promise = arg;
+
+    if (error != 0) {
+        json_decref(promise->reply);
+        promise->reply = hms_bus_error("INTERNAL_ERROR",
+                                       "in force, but not kept: the state file cannot be written");
+    }
+    hms_bus_reply(promise->call, promise->reply);
+    free(promise);
+}
+
+static int is_ok(const json_t *reply)
+{
+    return strcmp(hms_json_string(reply, "command"), "ok") == 0;
+}
+
+static void answer(struct hms_commands *commands, struct hms_bus_call *call, json_t *reply,
+                   int is_setting)
+{
+    struct promise *promise;
+
+    if (!is_setting || !is_ok(reply)) {
+        hms_bus_reply(call, reply);
+        return;
+    }
+    promise = hms_malloc(sizeof(*promise));
+    promise->call = call;
+    promise->reply = reply;
+    commands->remember(commands->arg, on_settled, promise);
+}
+
 static const struct {
     const char *name;
     json_t *(*run)(struct hms_commands *commands, const json_t *message);
+    int is_setting; /* has to survive a restart before it is confirmed */
 } table[] = {
-    {"give_content", give_content},
-    {"container_ignore", container_ignore},
-    {"container_add", container_add},
-    {"container_release", container_release},
-    {"container_threshold", container_threshold},
-    {"give_decisions", give_decisions},
+    {"give_content", give_content, 0},
+    {"container_ignore", container_ignore, 1},
+    {"container_add", container_add, 1},
+    {"container_release", container_release, 1},
+    {"container_threshold", container_threshold, 1},
+    {"give_decisions", give_decisions, 0},
 };
 
 void hms_commands_serve(void *arg, const json_t *message, struct hms_bus_call *call)
@@ -141,7 +178,7 @@ void hms_commands_serve(void *arg, const json_t *message, struct hms_bus_call *c
         return; /* a manager has no use for notifications */
     for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         if (strcmp(name, table[i].name) == 0) {
-            hms_bus_reply(call, table[i].run(arg, message));
+            answer(arg, call, table[i].run(arg, message), table[i].is_setting);
             return;
         }
     }

@@ -21,8 +21,8 @@ struct hms_commands {
     json_t *(*describe_host)(void *arg); /* a new object for `give_content` */
     /* A setting of the container changed: decide and report anew. */
     void (*reconsider)(void *arg, struct hms_container *container);
-    /* Settings have changed: keep them. */
-    void (*remember)(void *arg);
+    /* Settings have changed: keep them, and tell when they are safe (error: HMS_EIO, or 0). */
+    void (*remember)(void *arg, void (*settled)(void *waiter, int error), void *waiter);
     void *arg;
 };
 

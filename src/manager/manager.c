@@ -67,11 +67,12 @@ static json_t *snapshot(void *arg)
     return hms_memory_document(manager->inventory, &manager->memory);
 }
 
-static void remember_now(void *arg)
+static void remember_now(void *arg, void (*settled)(void *waiter, int error), void *waiter)
 {
     struct hms_manager *manager = arg;
 
     hms_store_write(manager->store, 0, snapshot, manager);
+    hms_store_sync(manager->store, settled, waiter);
 }
 
 static void remember_soon(void *arg)
@@ -284,7 +285,7 @@ static void close_parts(struct hms_manager *manager)
         hms_rounds_close(manager->rounds, on_part_closed, manager);
         hms_report_close(manager->report, on_part_closed, manager);
         manager->tracker = NULL;
-        remember_now(manager);
+        remember_soon(manager);
     }
     if (manager->icmp != NULL) {
         manager->parts_open++;

@@ -36,6 +36,8 @@ struct fixture {
     int snapshots;
     int value; /* what the snapshot says */
     int closed;
+    int settled;
+    int settled_error;
 };
 
 static void remove_all(const char *directory)
@@ -279,6 +281,38 @@ static void test_requests_join(void **state)
     assert_int_equal(fixture->snapshots, 1);
     close_store(fixture);
     assert_int_equal(fixture->snapshots, 1);
+}
+
+static void on_settled(void *arg, int error)
+{
+    struct fixture *fixture = arg;
+
+    fixture->settled++;
+    fixture->settled_error = error;
+    if (error == HMS_OK) /* what was promised is there */
+        assert_int_equal(stored(fixture), fixture->value);
+}
+
+static int is_settled(struct fixture *fixture)
+{
+    return fixture->settled > 0;
+}
+
+static void test_sync_waits_for_the_write_that_includes_the_change(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_int_equal(open_store(fixture), HMS_OK);
+    write_value(fixture, 1, 0);
+    run_until(fixture, has_snapshot);
+    write_value(fixture, 2, 0); /* while the first is on the pool */
+    hms_store_sync(fixture->store, on_settled, fixture);
+    run_until(fixture, is_settled);
+    assert_int_equal(fixture->settled_error, HMS_OK);
+    write_value(fixture, 3, 3600000);
+    hms_store_sync(fixture->store, on_settled, fixture);
+    close_store(fixture);
+    assert_int_equal(fixture->settled, 2);
 }
 
 static void test_the_shortest_delay_holds(void **state)
@@ -549,7 +583,10 @@ static void test_full_disk(void **state)
     run_until(fixture, is_written);
     fill(fixture);
     write_value(fixture, 2, 0);
+    hms_store_sync(fixture->store, on_settled, fixture);
     run_until(fixture, has_failed);
+    assert_int_equal(fixture->settled, 1);
+    assert_int_equal(fixture->settled_error, HMS_EIO);
     assert_int_equal(stored(fixture), 1);
     assert_logged(fixture, "state.json: No space left on device; will try again");
     write_value(fixture, 3, 0);
@@ -603,6 +640,7 @@ int main(void)
         TEST(test_close_writes_what_waits),
         TEST(test_change_during_a_write),
         TEST(test_requests_join),
+        TEST(test_sync_waits_for_the_write_that_includes_the_change),
         TEST(test_the_shortest_delay_holds),
         TEST(test_directory_is_made),
         TEST(test_no_directory),
