@@ -147,6 +147,10 @@ static size_t format_json(char *line, enum hms_log_level level, const char *modu
 
 static void put_message(struct hms_log *log, enum hms_log_level level, const char *module,
                         json_t *fields, const char *message, va_list args)
+    __attribute__((format(printf, 5, 0)));
+
+static void put_message(struct hms_log *log, enum hms_log_level level, const char *module,
+                        json_t *fields, const char *message, va_list args)
 {
     char line[LINE_MAX_BYTES];
     char text[LINE_MAX_BYTES / 2];
