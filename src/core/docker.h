@@ -11,6 +11,7 @@
 
 #define HMS_DOCKER_ID_SIZE         65 /* 64 hex digits and the terminating 0 */
 #define HMS_DOCKER_SHORT_ID_DIGITS 12
+#define HMS_DOCKER_API_SIZE        12 /* an API version, "1.41" */
 
 struct hms_log;
 struct hms_docker;
@@ -74,7 +75,7 @@ struct hms_docker_network {
 /*
  * Reads the bodies of `inspect`, of the container list and of the network list. Each returns 0, or
  * HMS_EPROTO if the shape is not Docker's (nothing is left to free then). Free what was read with
- * the function next to it.
+ * the function next to it, rows with free().
  */
 int hms_docker_read_container(const json_t *body, struct hms_docker_container *container);
 void hms_docker_container_clear(struct hms_docker_container *container);
@@ -83,9 +84,18 @@ int hms_docker_read_networks(const json_t *body, struct hms_docker_network **net
                              size_t *count);
 void hms_docker_networks_free(struct hms_docker_network *networks, size_t count);
 
+/*
+ * Reads the body of GET /version and chooses the API version for all calls: the newest that both
+ * sides know, at least 1.24. Returns 0, HMS_EPROTO if the shape is not Docker's, or HMS_EREMOTE if
+ * there is none; then with a text in error.
+ */
+int hms_docker_read_version(const json_t *body, char api[HMS_DOCKER_API_SIZE], char *error,
+                            size_t error_size);
+
 /* The outcome of a call. */
 struct hms_docker_answer {
-    int error;           /* 0; HMS_ENOENT for 404; HMS_EREMOTE for other refusals; or transport */
+    int error;           /* 0; HMS_ENOENT for 404; HMS_EREMOTE for other refusals; HMS_EPROTO for
+                          * what is not Docker's; HMS_EINVAL for a bad id; or of http_client.h */
     int status;          /* HTTP status, 0 if none came; 304: it was so already (error is 0) */
     const json_t *body;  /* borrowed; NULL if there is none */
     const char *message; /* the engine's or the transport's words; never NULL, "" if error is 0 */
@@ -104,15 +114,33 @@ int hms_docker_open(struct hms_docker **docker, uv_loop_t *loop, struct hms_log 
 void hms_docker_close(struct hms_docker *docker, void (*closed)(void *arg), void *arg);
 
 /*
- * Asks for the engine's version and settles the API version for all later calls: the newest that
- * both sides know, at least 1.24. The body is that of GET /version.
+ * Cancels every call and stream whose arg is `arg` (done runs with HMS_ECANCELED before the
+ * return; what it starts anew is left alone). For an owner that goes away.
+ */
+void hms_docker_cancel(struct hms_docker *docker, void *arg);
+
+/* The engine's wall time in ns: ours, corrected if the engine's clock was seconds off at the last
+ * hms_docker_negotiate(). */
+int64_t hms_docker_now_ns(const struct hms_docker *docker);
+
+/*
+ * The calls. Each runs done exactly once, never before its own return; where the connection stands
+ * already its bytes are written before the return. An id may be any that the engine takes: full,
+ * short, or a name.
+ */
+
+/*
+ * Asks for the engine's version and settles the API version for all later calls
+ * (hms_docker_read_version). The body is that of GET /version. Deadline 30 s.
  */
 void hms_docker_negotiate(struct hms_docker *docker, hms_docker_done_fn done, void *arg);
 
 /* "1.41" after hms_docker_negotiate(), "" before; borrowed. */
 const char *hms_docker_api_version(const struct hms_docker *docker);
 
-/* All containers, stopped ones included; all networks; one container. Deadline 30 s. */
+/* All containers, stopped ones included; all networks; one container. Deadline 30 s. Lists are
+ * read while they arrive: their bodies hold what hms_docker_read_list() and
+ * hms_docker_read_networks() need and nothing else. */
 void hms_docker_list(struct hms_docker *docker, hms_docker_done_fn done, void *arg);
 void hms_docker_networks(struct hms_docker *docker, hms_docker_done_fn done, void *arg);
 void hms_docker_inspect(struct hms_docker *docker, const char *id, hms_docker_done_fn done,
@@ -129,7 +157,7 @@ void hms_docker_restart(struct hms_docker *docker, const char *id, int stop_time
 void hms_docker_stop(struct hms_docker *docker, const char *id, int stop_timeout_s,
                      hms_docker_done_fn done, void *arg);
 
-/* Sends a signal ("KILL", "TERM", "9"). */
+/* Sends a signal ("KILL", "TERM", "9"). Deadline 120 s. */
 void hms_docker_kill(struct hms_docker *docker, const char *id, const char *signal,
                      hms_docker_done_fn done, void *arg);
 
@@ -155,7 +183,7 @@ struct hms_docker_event {
     char id[HMS_DOCKER_ID_SIZE]; /* of the container; "" for a network that came or went */
     const char *name;            /* of the container; borrowed, "" if unknown */
     const char *image;           /* as in struct hms_docker_container; borrowed, "" if unknown */
-    int exit_code;               /* ON_DIE, else -1 */
+    int exit_code;               /* ON_DIE, else -1; -1 too if it is not told */
     int signal;                  /* ON_KILL, else 0 */
     const json_t *attributes;    /* of the actor: labels among them; borrowed, never NULL */
 };
@@ -171,8 +199,10 @@ struct hms_docker_stream;
 
 /*
  * Opens the events stream from since_ns (wall, ns) to until_ns, or without end if that is 0.
- * on_open(arg) runs when the engine has accepted it; done runs once at its end, however it ends.
- * Returns the stream, valid until done.
+ * With a since_ns of 0 it starts with what happens next. on_open(arg) (may be NULL) runs when the
+ * engine has accepted it; done runs once at its end, however it ends: with error 0 if the engine
+ * ended it. A stream with until_ns ends with HMS_ETIMEDOUT if it lasts 30 s. Returns the stream,
+ * valid until done; no callback runs before the return.
  */
 struct hms_docker_stream *hms_docker_events(struct hms_docker *docker, int64_t since_ns,
                                             int64_t until_ns, void (*on_open)(void *arg),

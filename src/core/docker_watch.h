@@ -28,11 +28,14 @@ struct hms_docker_watch_handlers {
     void (*on_down)(void *arg, const char *reason);
 };
 
+/* 0 stands for the default. */
 struct hms_docker_watch_options {
-    int64_t since_ns;       /* replay events after this wall time; 0: none */
-    int64_t list_period_ms; /* between periodic lists; default 10000 */
-    int64_t backoff_min_ms; /* first wait after a failure; default 100 */
-    int64_t backoff_max_ms; /* longest wait; default 5000; jittered by up to half */
+    int64_t since_ns;          /* replay events after this wall time; 0: none */
+    int64_t list_period_ms;    /* between periodic lists; default 10000 */
+    int64_t answer_timeout_ms; /* an engine silent for this long hangs: contact is lost; default
+                                * 15000. So a frozen engine is told after both periods at most */
+    int64_t backoff_min_ms;    /* first wait after a failure; default 100 */
+    int64_t backoff_max_ms;    /* longest wait; default 5000; jittered by up to half */
 };
 
 /* docker is borrowed and must outlive the watch. Never returns NULL. Starts at once. */
@@ -42,7 +45,8 @@ struct hms_docker_watch *hms_docker_watch_new(uv_loop_t *loop, struct hms_log *l
                                               const struct hms_docker_watch_handlers *handlers,
                                               void *arg);
 
-/* Asks for a list now (at most one is under way; a request meanwhile makes one more follow). */
+/* Asks for a list now (at most one is under way; a request meanwhile makes one more follow). Does
+ * nothing while there is no contact: a contact begins with a list. */
 void hms_docker_watch_list(struct hms_docker_watch *watch);
 
 /* The wall time in ns of the newest event seen; 0 if none. Pass it as since_ns after a restart. */

@@ -1,0 +1,521 @@
+/*
+ * Calls of the Docker Engine API. A client owns its operations (calls and streams): each lives in
+ * one struct docker_op from its beginning until its done callback has run.
+ */
+#include "core/docker.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "core/alloc.h"
+#include "core/clock.h"
+#include "core/docker_private.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/json_rows.h"
+
+#define CONNECTIONS        64 /* calls under way at once; a slow stop must not delay a start */
+#define CONNECT_TIMEOUT_MS 5000
+#define READ_TIMEOUT_MS    30000
+#define WRITE_TIMEOUT_MS   120000
+#define ANSWER_LIMIT_BYTES (4 * 1024 * 1024)
+#define ROW_LIMIT_BYTES    (1024 * 1024)
+#define ROWS_MAX           65536
+#define STOP_TIMEOUT_S     10 /* Docker's own, where the container names none */
+#define STOP_TIMEOUT_MAX_S 86400
+#define SKEW_NOTICED_NS    INT64_C(3000000000) /* a Date header tells whole seconds only */
+#define NS_PER_S           INT64_C(1000000000)
+
+struct call {
+    struct docker_op op;
+    struct hms_json_rows rows;
+    json_t *kept;            /* of a list: its rows so far */
+    const char *const *keys; /* of a list: what to keep of each row */
+    char text[256];          /* of an error of ours */
+};
+
+/* --- operations ----------------------------------------------------------------------------- */
+
+/* The engine's own words about a refusal, or a text of ours. */
+static const char *refusal(const json_t *body, int status, char *text, size_t text_size)
+{
+    const char *message = hms_json_string(body, "message");
+
+    if (message != NULL)
+        return message;
+    snprintf(text, text_size, "the engine answered with HTTP status %d", status);
+    return text;
+}
+
+static int is_success(const struct hms_http_answer *http)
+{
+    return http->error == HMS_OK && http->status >= 200 && http->status <= 299;
+}
+
+static void judge(struct docker_op *op, const struct hms_http_answer *http,
+                  struct hms_docker_answer *answer, char *text, size_t text_size)
+{
+    if (http->body_bytes > 0)
+        op->body = json_loadb(http->body, http->body_bytes, JSON_ALLOW_NUL, NULL);
+    if (op->error == HMS_OK && is_success(http) && op->complete != NULL)
+        op->complete(op, http);
+    answer->status = http->status;
+    answer->body = op->body;
+    answer->message = "";
+    if (op->error != HMS_OK) {
+        answer->error = op->error;
+        answer->message = op->reason;
+    } else if (http->error != HMS_OK) {
+        snprintf(text, text_size, "%s: %s", op->docker->url, http->reason);
+        answer->error = http->error;
+        answer->message = text;
+    } else if (http->status == 404) {
+        answer->error = HMS_ENOENT;
+        answer->message = refusal(op->body, http->status, text, text_size);
+    } else if (http->status != 304 && !is_success(http)) {
+        answer->error = HMS_EREMOTE;
+        answer->message = refusal(op->body, http->status, text, text_size);
+    } else if (op->body == NULL && http->body_bytes > 0) {
+        answer->error = HMS_EPROTO;
+        answer->message = "the engine's answer is no JSON";
+    }
+}
+
+static void finish(struct docker_op *op, const struct hms_http_answer *http)
+{
+    struct hms_docker_answer answer = {0};
+    char text[512];
+
+    judge(op, http, &answer, text, sizeof(text));
+    TAILQ_REMOVE(&op->docker->ops, op, link);
+    op->done(op->arg, &answer);
+    json_decref(op->body);
+    op->release(op);
+}
+
+static void on_http_done(void *arg, const struct hms_http_answer *http)
+{
+    finish(arg, http);
+}
+
+static void finish_unbegun(struct docker_op *op)
+{
+    struct hms_http_answer none = {.error = op->error, .body = "", .reason = op->reason};
+
+    finish(op, &none);
+}
+
+void hms_docker_op_cancel(struct docker_op *op)
+{
+    if (op->request != NULL) {
+        hms_http_cancel(op->request);
+        return;
+    }
+    op->error = HMS_ECANCELED;
+    op->reason = hms_strerror(HMS_ECANCELED);
+    finish_unbegun(op);
+}
+
+void hms_docker_op_fail(struct docker_op *op, int error, const char *reason)
+{
+    op->error = error;
+    op->reason = reason;
+    hms_http_cancel(op->request);
+}
+
+/* The first of the owner's operations, among those up to `last`. */
+static struct docker_op *first_of(struct hms_docker *docker, const void *arg, uint64_t last)
+{
+    struct docker_op *op;
+
+    TAILQ_FOREACH(op, &docker->ops, link)
+    {
+        if (op->arg == arg && op->number <= last)
+            return op;
+    }
+    return NULL;
+}
+
+void hms_docker_cancel(struct hms_docker *docker, void *arg)
+{
+    uint64_t last = docker->last_number;
+    struct docker_op *op;
+
+    while ((op = first_of(docker, arg, last)) != NULL)
+        hms_docker_op_cancel(op);
+}
+
+static struct docker_op *first_unbegun(struct hms_docker *docker, uint64_t last)
+{
+    struct docker_op *op;
+
+    TAILQ_FOREACH(op, &docker->ops, link)
+    {
+        if (op->request == NULL && op->number <= last)
+            return op;
+    }
+    return NULL;
+}
+
+static void on_owed(uv_timer_t *timer)
+{
+    struct hms_docker *docker = timer->data;
+    uint64_t last = docker->last_number;
+    struct docker_op *op;
+
+    while ((op = first_unbegun(docker, last)) != NULL)
+        finish_unbegun(op);
+}
+
+static void owe(struct docker_op *op, int error)
+{
+    op->request = NULL;
+    op->error = error;
+    op->reason = hms_strerror(error);
+    uv_timer_start(&op->docker->owed_timer, on_owed, 0, 0);
+}
+
+void hms_docker_op_begin(struct docker_op *op, const char *method, const char *path,
+                         int64_t timeout_ms, hms_http_data_fn on_data)
+{
+    struct hms_docker *docker = op->docker;
+    struct hms_http_call call = {.method = method,
+                                 .unix_socket = docker->unix_socket,
+                                 .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+                                 .timeout_ms = timeout_ms,
+                                 .answer_limit_bytes = ANSWER_LIMIT_BYTES};
+    char *url;
+    int error;
+
+    op->number = ++docker->last_number;
+    TAILQ_INSERT_TAIL(&docker->ops, op, link);
+    if (docker->closing || path == NULL) {
+        owe(op, docker->closing ? HMS_ECANCELED : HMS_EINVAL);
+        return;
+    }
+    if (op->is_unversioned || docker->api[0] == '\0')
+        url = hms_asprintf("%s%s", docker->base, path);
+    else
+        url = hms_asprintf("%s/v%s%s", docker->base, docker->api, path);
+    call.url = url;
+    error = hms_http_call(docker->http, &call, on_data, on_http_done, op, &op->request);
+    free(url);
+    if (error != HMS_OK)
+        owe(op, error);
+}
+
+/* --- calls ---------------------------------------------------------------------------------- */
+
+static void release_call(struct docker_op *op)
+{
+    struct call *call = hms_container_of(op, struct call, op);
+
+    hms_json_rows_free(&call->rows);
+    json_decref(call->kept);
+    free(call);
+}
+
+static struct call *new_call(struct hms_docker *docker, hms_docker_done_fn done, void *arg)
+{
+    struct call *call = hms_calloc(1, sizeof(*call));
+
+    call->op.docker = docker;
+    call->op.done = done;
+    call->op.arg = arg;
+    call->op.release = release_call;
+    return call;
+}
+
+/* Whether text can stand in a URL as it is: all ids, names and signals of Docker's can. */
+static int is_word(const char *text)
+{
+    return *text != '\0' && *text != '.' &&
+           text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                             "_.-")] == '\0';
+}
+
+/* A call on one container; the format's further arguments make what follows its id. */
+static void call_container(struct hms_docker *docker, const char *method, const char *id,
+                           const char *rest, int64_t timeout_ms, hms_docker_done_fn done, void *arg)
+{
+    struct call *call = new_call(docker, done, arg);
+    char *path = is_word(id) ? hms_asprintf("/containers/%s/%s", id, rest) : NULL;
+
+    hms_docker_op_begin(&call->op, method, path, timeout_ms, NULL);
+    free(path);
+}
+
+void hms_docker_inspect(struct hms_docker *docker, const char *id, hms_docker_done_fn done,
+                        void *arg)
+{
+    call_container(docker, "GET", id, "json", READ_TIMEOUT_MS, done, arg);
+}
+
+void hms_docker_start(struct hms_docker *docker, const char *id, hms_docker_done_fn done, void *arg)
+{
+    call_container(docker, "POST", id, "start", WRITE_TIMEOUT_MS, done, arg);
+}
+
+/* Stop or restart: `verb`. */
+static void call_stopping(struct hms_docker *docker, const char *verb, const char *id,
+                          int stop_timeout_s, hms_docker_done_fn done, void *arg)
+{
+    char rest[32];
+
+    if (stop_timeout_s > STOP_TIMEOUT_MAX_S)
+        stop_timeout_s = STOP_TIMEOUT_MAX_S;
+    if (stop_timeout_s < 0)
+        snprintf(rest, sizeof(rest), "%s", verb);
+    else
+        snprintf(rest, sizeof(rest), "%s?t=%d", verb, stop_timeout_s);
+    if (stop_timeout_s < 0)
+        stop_timeout_s = STOP_TIMEOUT_S;
+    call_container(docker, "POST", id, rest, WRITE_TIMEOUT_MS + stop_timeout_s * INT64_C(1000),
+                   done, arg);
+}
+
+void hms_docker_restart(struct hms_docker *docker, const char *id, int stop_timeout_s,
+                        hms_docker_done_fn done, void *arg)
+{
+    call_stopping(docker, "restart", id, stop_timeout_s, done, arg);
+}
+
+void hms_docker_stop(struct hms_docker *docker, const char *id, int stop_timeout_s,
+                     hms_docker_done_fn done, void *arg)
+{
+    call_stopping(docker, "stop", id, stop_timeout_s, done, arg);
+}
+
+void hms_docker_kill(struct hms_docker *docker, const char *id, const char *signal,
+                     hms_docker_done_fn done, void *arg)
+{
+    char *rest = hms_asprintf("kill?signal=%s", signal);
+
+    call_container(docker, "POST", is_word(signal) ? id : "", rest, WRITE_TIMEOUT_MS, done, arg);
+    free(rest);
+}
+
+/* --- lists ---------------------------------------------------------------------------------- */
+
+static void on_row(void *arg, const json_t *row)
+{
+    struct call *call = arg;
+    json_t *kept = json_object();
+    const char *const *key;
+
+    for (key = call->keys; *key != NULL; key++)
+        json_object_set(kept, *key, json_object_get(row, *key));
+    json_array_append_new(call->kept, kept);
+}
+
+static void on_list_data(void *arg, const char *data, size_t size_bytes)
+{
+    struct docker_op *op = arg;
+    struct call *call = hms_container_of(op, struct call, op);
+    int error = hms_json_rows_feed(&call->rows, data, size_bytes, on_row, call);
+
+    if (error != HMS_OK)
+        hms_docker_op_fail(op, error,
+                           error == HMS_ELIMIT ? "the engine's list is too long"
+                                               : "the engine's list is no JSON array of objects");
+}
+
+static void complete_list(struct docker_op *op, const struct hms_http_answer *http)
+{
+    struct call *call = hms_container_of(op, struct call, op);
+
+    if (hms_json_rows_end(&call->rows) == HMS_OK) {
+        op->body = json_incref(call->kept);
+        return;
+    }
+    op->error = HMS_EPROTO;
+    op->reason = "the engine's list ends early";
+}
+
+static void call_list(struct hms_docker *docker, const char *path, const char *const *keys,
+                      hms_docker_done_fn done, void *arg)
+{
+    struct call *call = new_call(docker, done, arg);
+
+    call->keys = keys;
+    call->kept = json_array();
+    call->op.complete = complete_list;
+    hms_json_rows_init(&call->rows, ROWS_MAX, ROW_LIMIT_BYTES);
+    hms_docker_op_begin(&call->op, "GET", path, READ_TIMEOUT_MS, on_list_data);
+}
+
+void hms_docker_list(struct hms_docker *docker, hms_docker_done_fn done, void *arg)
+{
+    static const char *const keys[] = {"Id", "State", NULL};
+
+    call_list(docker, "/containers/json?all=1", keys, done, arg);
+}
+
+void hms_docker_networks(struct hms_docker *docker, hms_docker_done_fn done, void *arg)
+{
+    static const char *const keys[] = {"Id", "Name", "Driver", NULL};
+
+    call_list(docker, "/networks", keys, done, arg);
+}
+
+/* --- version and clock ---------------------------------------------------------------------- */
+
+static void note_clock(struct hms_docker *docker, int64_t date_s)
+{
+    /* The header cuts the fraction off: half a second is its mean. */
+    int64_t skew_ns = date_s * NS_PER_S + NS_PER_S / 2 - hms_clock_wall_ns();
+
+    if (date_s == 0 || llabs(skew_ns) < SKEW_NOTICED_NS)
+        skew_ns = 0;
+    if (skew_ns != 0 && docker->skew_ns == 0)
+        hms_log(docker->log, HMS_LOG_WARN, "docker", "the clock of %s is off ours by %.0f s",
+                docker->url, (double)skew_ns / (double)NS_PER_S);
+    docker->skew_ns = skew_ns;
+}
+
+static void complete_negotiation(struct docker_op *op, const struct hms_http_answer *http)
+{
+    struct call *call = hms_container_of(op, struct call, op);
+
+    op->reason = call->text;
+    op->error = hms_docker_read_version(op->body, op->docker->api, call->text, sizeof(call->text));
+    note_clock(op->docker, http->date_s);
+}
+
+void hms_docker_negotiate(struct hms_docker *docker, hms_docker_done_fn done, void *arg)
+{
+    struct call *call = new_call(docker, done, arg);
+
+    call->op.is_unversioned = 1;
+    call->op.complete = complete_negotiation;
+    hms_docker_op_begin(&call->op, "GET", "/version", READ_TIMEOUT_MS, NULL);
+}
+
+const char *hms_docker_api_version(const struct hms_docker *docker)
+{
+    return docker->api;
+}
+
+int64_t hms_docker_now_ns(const struct hms_docker *docker)
+{
+    return hms_clock_wall_ns() + docker->skew_ns;
+}
+
+/* --- client --------------------------------------------------------------------------------- */
+
+/* "http://HOST:PORT" of an address without its scheme, or NULL if it is none. */
+static char *tcp_base(const char *address, const char *default_port)
+{
+    char *text = hms_asprintf("http://%s", address);
+    CURLU *url = curl_url();
+    char *host = NULL, *port = NULL, *path = NULL, *other = NULL;
+    char *base = NULL;
+
+    if (curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+        curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        curl_url_get(url, CURLUPART_PATH, &path, 0) == CURLUE_OK && strcmp(path, "/") == 0 &&
+        curl_url_get(url, CURLUPART_QUERY, &other, 0) != CURLUE_OK &&
+        curl_url_get(url, CURLUPART_USER, &other, 0) != CURLUE_OK) {
+        curl_url_get(url, CURLUPART_PORT, &port, 0);
+        base = hms_asprintf("http://%s:%s", host, port != NULL ? port : default_port);
+    }
+    curl_free(host);
+    curl_free(port);
+    curl_free(path);
+    curl_free(other);
+    curl_url_cleanup(url);
+    free(text);
+    return base;
+}
+
+static int read_url(struct hms_docker *docker, const char *url, char *error, size_t error_size)
+{
+    struct sockaddr_un unix_address;
+
+    if (strncmp(url, "unix://", 7) == 0) {
+        if (url[7] != '/' || strlen(url + 7) >= sizeof(unix_address.sun_path)) {
+            snprintf(error, error_size,
+                     "%s: a unix socket needs an absolute path of at most %zu "
+                     "bytes: unix:///var/run/docker.sock",
+                     url, sizeof(unix_address.sun_path) - 1);
+            return HMS_EINVAL;
+        }
+        docker->unix_socket = hms_strdup(url + 7);
+        docker->base = hms_strdup("http://docker");
+        return HMS_OK;
+    }
+    if (strncmp(url, "tcp://", 6) == 0)
+        docker->base = tcp_base(url + 6, "2375");
+    else if (strncmp(url, "http://", 7) == 0)
+        docker->base = tcp_base(url + 7, "80");
+    if (docker->base == NULL) {
+        snprintf(error, error_size,
+                 "%s: not an engine's address that hms can use: "
+                 "unix:///PATH, tcp://HOST:PORT or http://HOST:PORT",
+                 url);
+        return HMS_EINVAL;
+    }
+    return HMS_OK;
+}
+
+static void free_client(struct hms_docker *docker)
+{
+    free(docker->url);
+    free(docker->base);
+    free(docker->unix_socket);
+    free(docker);
+}
+
+int hms_docker_open(struct hms_docker **opened, uv_loop_t *loop, struct hms_log *log,
+                    const char *url, char *error, size_t error_size)
+{
+    struct hms_docker *docker = hms_calloc(1, sizeof(*docker));
+
+    docker->loop = loop;
+    docker->log = log;
+    docker->url = hms_strdup(url);
+    TAILQ_INIT(&docker->ops);
+    if (read_url(docker, url, error, error_size) != HMS_OK) {
+        free_client(docker);
+        return HMS_EINVAL;
+    }
+    docker->http = hms_http_client_new(loop, CONNECTIONS);
+    uv_timer_init(loop, &docker->owed_timer);
+    docker->owed_timer.data = docker;
+    docker->open_parts = 2;
+    *opened = docker;
+    return HMS_OK;
+}
+
+static void on_part_closed(struct hms_docker *docker)
+{
+    if (--docker->open_parts > 0)
+        return;
+    if (docker->closed != NULL)
+        docker->closed(docker->closed_arg);
+    free_client(docker);
+}
+
+static void on_http_closed(void *arg)
+{
+    on_part_closed(arg);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    on_part_closed(handle->data);
+}
+
+void hms_docker_close(struct hms_docker *docker, void (*closed)(void *arg), void *arg)
+{
+    docker->closing = 1;
+    docker->closed = closed;
+    docker->closed_arg = arg;
+    while (!TAILQ_EMPTY(&docker->ops))
+        hms_docker_op_cancel(TAILQ_FIRST(&docker->ops));
+    hms_http_client_close(docker->http, on_http_closed, docker);
+    uv_close((uv_handle_t *)&docker->owed_timer, on_timer_closed);
+}

@@ -1,0 +1,64 @@
+/*
+ * Shared by docker.c (calls) and docker_events.c (the stream) alone: one operation under way.
+ */
+#ifndef HMS_CORE_DOCKER_PRIVATE_H
+#define HMS_CORE_DOCKER_PRIVATE_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "core/docker.h"
+#include "core/http_client.h"
+#include "core/log.h"
+
+struct docker_op {
+    TAILQ_ENTRY(docker_op) link;
+    struct hms_docker *docker;
+    struct hms_http_request *request; /* NULL: it failed before it began; done is still owed */
+    uint64_t number;                  /* in order of their beginning */
+    int error;                        /* why we end it ourselves, or 0 */
+    const char *reason;               /* the text to it; static or the op's */
+    json_t *body;                     /* of the answer, or NULL */
+    int is_unversioned;               /* asks for what does not depend on the API version */
+    hms_docker_done_fn done;
+    void *arg;
+    /* NULL, or reads a 2xx answer before done hears of it; may set body, or error and reason. */
+    void (*complete)(struct docker_op *op, const struct hms_http_answer *http);
+    void (*release)(struct docker_op *op); /* frees it, after done */
+};
+
+struct hms_docker {
+    uv_loop_t *loop;
+    struct hms_log *log;
+    struct hms_http_client *http;
+    char *url;         /* as given, for people */
+    char *base;        /* "http://HOST:PORT" */
+    char *unix_socket; /* path, or NULL */
+    char api[HMS_DOCKER_API_SIZE];
+    int64_t skew_ns; /* the engine's clock minus ours */
+    TAILQ_HEAD(, docker_op) ops;
+    uv_timer_t owed_timer; /* runs done of ops that could not begin */
+    uint64_t last_number;
+    int closing;
+    int open_parts;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+/*
+ * Begins an operation whose docker, done, arg and release are set. path is without the version;
+ * NULL means that an argument was bad. timeout_ms as in http_client.h. op's end comes through done
+ * in any case.
+ */
+void hms_docker_op_begin(struct docker_op *op, const char *method, const char *path,
+                         int64_t timeout_ms, hms_http_data_fn on_data);
+
+/* Ends it early: done runs with HMS_ECANCELED before the return. */
+void hms_docker_op_cancel(struct docker_op *op);
+
+/* Ends it from within on_data, because of what came: done runs with error and reason (static). */
+void hms_docker_op_fail(struct docker_op *op, int error, const char *reason);
+
+#endif

@@ -1,0 +1,643 @@
+/*
+ * HTTP client on curl's multi_socket interface. curl tells which sockets and timer it wants, libuv
+ * watches them. The client owns its requests, its lanes (one for each host with calls under way)
+ * and the watchers of curl's sockets.
+ *
+ * curl's own callbacks only store what came: users are called from dispatch(), outside of curl, and
+ * so may start, cancel and close as they like (curl forbids that within its callbacks).
+ */
+#include "core/http_client.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+
+#include "core/alloc.h"
+#include "core/buffer.h"
+#include "core/error.h"
+
+#define WAITING_MAX          8192 /* calls that wait for a connection */
+#define HEADER_LIMIT_BYTES   (64 * 1024)
+#define PIECE_LIMIT_BYTES    (4 * 1024 * 1024) /* of a stream, between two turns of the loop */
+#define KEEPALIVE_IDLE_S     30L
+#define KEEPALIVE_INTERVAL_S 10L
+
+enum request_state { REQUEST_WAITING, REQUEST_RUNNING, REQUEST_ENDED };
+
+/* The calls to one host; there while it has any. */
+struct lane {
+    LIST_ENTRY(lane) link;
+    char *key;
+    int running;
+    int users;
+    TAILQ_HEAD(, hms_http_request) waiting;
+};
+
+struct hms_http_request {
+    TAILQ_ENTRY(hms_http_request) link; /* in the client's list, or its lane's while it waits */
+    TAILQ_ENTRY(hms_http_request) ready_link;
+    struct hms_http_client *client;
+    struct lane *lane; /* NULL for a stream */
+    CURL *easy;
+    struct curl_slist *headers;
+    enum request_state state;
+    hms_http_data_fn on_data;
+    hms_http_done_fn done;
+    void *arg;
+    struct hms_buffer body;  /* kept until the end */
+    struct hms_buffer piece; /* to hand over to on_data */
+    size_t header_bytes;
+    int64_t date_s;
+    int ready;        /* is in the client's ready list */
+    int header_told;  /* on_data knows that the header came */
+    int header_came;  /* of a final answer */
+    int is_success;   /* 2xx */
+    int is_too_large; /* why curl was told to stop */
+    char error_text[CURL_ERROR_SIZE];
+};
+
+TAILQ_HEAD(request_list, hms_http_request);
+
+/* One socket of curl's. */
+struct watcher {
+    LIST_ENTRY(watcher) link;
+    uv_poll_t poll;
+    struct hms_http_client *client;
+    curl_socket_t fd;
+};
+
+struct hms_http_client {
+    uv_loop_t *loop;
+    CURLM *multi;
+    uv_timer_t timer;       /* curl's */
+    uv_timer_t later_timer; /* dispatch in the next turn */
+    int connections;
+    int waiting;
+    struct request_list running;
+    struct request_list ready; /* have something for on_data */
+    LIST_HEAD(, lane) lanes;
+    LIST_HEAD(, watcher) watchers;
+    int dispatching;
+    int closing;
+    int open_handles;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+/* --- requests: their end ------------------------------------------------------------------- */
+
+static void set_state(struct hms_http_request *request, enum request_state state)
+{
+    if (state <= request->state)
+        abort();
+    request->state = state;
+}
+
+static void release_lane(struct lane *lane)
+{
+    if (--lane->users > 0)
+        return;
+    LIST_REMOVE(lane, link);
+    free(lane->key);
+    free(lane);
+}
+
+static void run(struct hms_http_request *request)
+{
+    struct hms_http_client *client = request->client;
+
+    set_state(request, REQUEST_RUNNING);
+    if (request->lane != NULL)
+        request->lane->running++;
+    TAILQ_INSERT_TAIL(&client->running, request, link);
+    if (curl_multi_add_handle(client->multi, request->easy) != CURLM_OK)
+        abort();
+}
+
+static void fill_lane(struct hms_http_client *client, struct lane *lane)
+{
+    struct hms_http_request *request;
+
+    while (lane->running < client->connections && (request = TAILQ_FIRST(&lane->waiting)) != NULL) {
+        TAILQ_REMOVE(&lane->waiting, request, link);
+        client->waiting--;
+        run(request);
+    }
+}
+
+/* Takes the request out of every list and out of curl. */
+static void detach(struct hms_http_request *request)
+{
+    struct hms_http_client *client = request->client;
+    struct lane *lane = request->lane;
+
+    if (request->ready)
+        TAILQ_REMOVE(&client->ready, request, ready_link);
+    if (request->state == REQUEST_RUNNING) {
+        TAILQ_REMOVE(&client->running, request, link);
+        curl_multi_remove_handle(client->multi, request->easy);
+        if (lane != NULL)
+            lane->running--;
+    } else {
+        TAILQ_REMOVE(&lane->waiting, request, link);
+        client->waiting--;
+    }
+    set_state(request, REQUEST_ENDED);
+    if (lane == NULL)
+        return;
+    if (!client->closing)
+        fill_lane(client, lane);
+    release_lane(lane);
+}
+
+static void finish(struct hms_http_request *request, int error, const char *reason)
+{
+    struct hms_http_answer answer = {.error = error, .date_s = request->date_s, .reason = reason};
+    long status = 0;
+
+    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    answer.status = (int)status;
+    answer.body = request->body.data != NULL ? request->body.data : "";
+    answer.body_bytes = request->body.size_bytes;
+    detach(request);
+    request->done(request->arg, &answer);
+    curl_easy_cleanup(request->easy);
+    curl_slist_free_all(request->headers);
+    hms_buffer_free(&request->body);
+    hms_buffer_free(&request->piece);
+    free(request);
+}
+
+void hms_http_cancel(struct hms_http_request *request)
+{
+    finish(request, HMS_ECANCELED, hms_strerror(HMS_ECANCELED));
+}
+
+static int error_of(const struct hms_http_request *request, CURLcode code)
+{
+    if (request->is_too_large)
+        return HMS_ELIMIT;
+    switch (code) {
+    case CURLE_OK:
+        return HMS_OK;
+    case CURLE_OPERATION_TIMEDOUT:
+        return HMS_ETIMEDOUT;
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return HMS_ECONNECT;
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9 */
+    case CURLE_BAD_CONTENT_ENCODING:
+        return HMS_EPROTO;
+    case CURLE_OUT_OF_MEMORY: /* memory does not run out (alloc.h): one of curl's own bounds */
+        return HMS_ELIMIT;
+    default:
+        return HMS_EIO;
+    }
+}
+
+static void finish_by_curl(struct hms_http_request *request, CURLcode code)
+{
+    int error = error_of(request, code);
+    char reason[CURL_ERROR_SIZE + 128];
+    long os_errno = 0;
+
+    curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &os_errno);
+    if (error == HMS_OK)
+        reason[0] = '\0';
+    else if (error == HMS_ELIMIT)
+        snprintf(reason, sizeof(reason), "the answer is too large");
+    else if (code == CURLE_COULDNT_CONNECT && os_errno != 0)
+        snprintf(reason, sizeof(reason), "cannot connect: %s", strerror((int)os_errno));
+    else
+        snprintf(reason, sizeof(reason), "%s",
+                 request->error_text[0] != '\0' ? request->error_text : curl_easy_strerror(code));
+    finish(request, error, reason);
+}
+
+/* --- what curl brought goes to the users ---------------------------------------------------- */
+
+static void deliver(struct hms_http_request *request)
+{
+    hms_http_data_fn on_data = request->on_data;
+    void *arg = request->arg;
+    struct hms_buffer piece;
+
+    TAILQ_REMOVE(&request->client->ready, request, ready_link);
+    request->ready = 0;
+    if (!request->header_told) {
+        request->header_told = 1;
+        if (request->piece.size_bytes > 0) { /* its turn comes after this */
+            TAILQ_INSERT_HEAD(&request->client->ready, request, ready_link);
+            request->ready = 1;
+        }
+        on_data(arg, "", 0);
+        return;
+    }
+    piece = request->piece;
+    hms_buffer_init(&request->piece, PIECE_LIMIT_BYTES);
+    on_data(arg, piece.data, piece.size_bytes); /* the request may be gone after this */
+    hms_buffer_free(&piece);
+}
+
+static void dispatch(struct hms_http_client *client)
+{
+    struct hms_http_request *request;
+    CURLMsg *message;
+    int left;
+
+    if (client->dispatching)
+        return;
+    client->dispatching = 1;
+    while (!client->closing) {
+        if ((request = TAILQ_FIRST(&client->ready)) != NULL) {
+            deliver(request);
+        } else if ((message = curl_multi_info_read(client->multi, &left)) != NULL) {
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
+            finish_by_curl(request, message->data.result);
+        } else {
+            break;
+        }
+    }
+    client->dispatching = 0;
+}
+
+static void on_later(uv_timer_t *timer)
+{
+    dispatch(timer->data);
+}
+
+/* Lets curl work at once, and the users hear of it from the loop. */
+static void kick(struct hms_http_client *client)
+{
+    int running;
+
+    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    if (!client->dispatching)
+        uv_timer_start(&client->later_timer, on_later, 0, 0);
+}
+
+/* --- sockets and timer ---------------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct hms_http_client *client = timer->data;
+    int running;
+
+    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    dispatch(client);
+}
+
+static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+    struct hms_http_client *client = arg;
+
+    if (timeout_ms < 0)
+        uv_timer_stop(&client->timer);
+    else
+        uv_timer_start(&client->timer, on_timer, (uint64_t)timeout_ms, 0);
+    return 0;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct watcher *watcher = poll->data;
+    struct hms_http_client *client = watcher->client;
+    int flags = 0, running;
+
+    if (status < 0)
+        flags = CURL_CSELECT_ERR;
+    if (events & UV_READABLE)
+        flags |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE)
+        flags |= CURL_CSELECT_OUT;
+    curl_multi_socket_action(client->multi, watcher->fd, flags, &running);
+    dispatch(client);
+}
+
+static void on_handle_closed(struct hms_http_client *client)
+{
+    if (--client->open_handles > 0)
+        return;
+    if (client->closed != NULL)
+        client->closed(client->closed_arg);
+    free(client);
+}
+
+static void on_watcher_closed(uv_handle_t *handle)
+{
+    struct watcher *watcher = handle->data;
+    struct hms_http_client *client = watcher->client;
+
+    free(watcher);
+    on_handle_closed(client);
+}
+
+static void close_watcher(struct watcher *watcher)
+{
+    LIST_REMOVE(watcher, link);
+    uv_close((uv_handle_t *)&watcher->poll, on_watcher_closed);
+}
+
+static struct watcher *watch(struct hms_http_client *client, curl_socket_t fd)
+{
+    struct watcher *watcher = hms_calloc(1, sizeof(*watcher));
+
+    watcher->client = client;
+    watcher->fd = fd;
+    if (uv_poll_init_socket(client->loop, &watcher->poll, fd) != 0) {
+        free(watcher);
+        return NULL;
+    }
+    watcher->poll.data = watcher;
+    client->open_handles++;
+    LIST_INSERT_HEAD(&client->watchers, watcher, link);
+    curl_multi_assign(client->multi, fd, watcher);
+    return watcher;
+}
+
+static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
+{
+    struct hms_http_client *client = arg;
+    struct watcher *watcher = socket_arg;
+    int events = 0;
+
+    if (what == CURL_POLL_REMOVE) {
+        if (watcher != NULL) {
+            curl_multi_assign(client->multi, fd, NULL);
+            close_watcher(watcher);
+        }
+        return 0;
+    }
+    if (watcher == NULL && (watcher = watch(client, fd)) == NULL)
+        return -1;
+    if (what & CURL_POLL_IN)
+        events |= UV_READABLE;
+    if (what & CURL_POLL_OUT)
+        events |= UV_WRITABLE;
+    uv_poll_start(&watcher->poll, events, on_poll);
+    return 0;
+}
+
+/* --- what arrives --------------------------------------------------------------------------- */
+
+static void make_ready(struct hms_http_request *request)
+{
+    if (request->ready)
+        return;
+    request->ready = 1;
+    TAILQ_INSERT_TAIL(&request->client->ready, request, ready_link);
+}
+
+static void read_date(struct hms_http_request *request, const char *line, size_t size)
+{
+    static const char name[] = "date:";
+    char value[64];
+    size_t length = sizeof(name) - 1;
+
+    if (size <= length || size - length >= sizeof(value) || strncasecmp(line, name, length) != 0)
+        return;
+    memcpy(value, line + length, size - length);
+    value[size - length] = '\0';
+    request->date_s = curl_getdate(value, NULL);
+    if (request->date_s < 0)
+        request->date_s = 0;
+}
+
+static size_t on_curl_header(char *line, size_t one, size_t size, void *arg)
+{
+    struct hms_http_request *request = arg;
+    long status = 0;
+
+    request->header_bytes += size;
+    if (request->header_bytes > HEADER_LIMIT_BYTES) {
+        request->is_too_large = 1;
+        return 0;
+    }
+    read_date(request, line, size);
+    if (request->header_came || (line[0] != '\r' && line[0] != '\n'))
+        return size;
+    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200)
+        return size; /* 100 Continue and its like: the answer follows */
+    request->header_came = 1;
+    request->is_success = status < 300;
+    if (request->is_success && request->on_data != NULL)
+        make_ready(request);
+    return size;
+}
+
+static size_t on_curl_data(char *data, size_t one, size_t size, void *arg)
+{
+    struct hms_http_request *request = arg;
+    int is_stream = request->on_data != NULL && request->is_success;
+
+    if (hms_buffer_append(is_stream ? &request->piece : &request->body, data, size) != HMS_OK) {
+        request->is_too_large = 1;
+        return 0;
+    }
+    if (is_stream && size > 0)
+        make_ready(request);
+    return size;
+}
+
+/* --- requests: their beginning -------------------------------------------------------------- */
+
+static void set_method(CURL *easy, const struct hms_http_call *call)
+{
+    int is_get = strcmp(call->method, "GET") == 0;
+
+    if (strcmp(call->method, "HEAD") == 0) {
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        return;
+    }
+    /* Everything that may have a body says its length, also if that is 0. */
+    if (call->body != NULL || (!is_get && strcmp(call->method, "DELETE") != 0)) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                         (curl_off_t)(call->body != NULL ? call->body_bytes : 0));
+        curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, call->body != NULL ? call->body : "");
+    }
+    if (!is_get || call->body != NULL)
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
+}
+
+static void set_headers(struct hms_http_request *request, const struct hms_http_call *call)
+{
+    const char *const *line;
+    char *type = call->content_type != NULL ? hms_asprintf("Content-Type: %s", call->content_type)
+                                            : hms_strdup("Content-Type:");
+
+    request->headers = curl_slist_append(NULL, "Expect:"); /* without a value: not sent */
+    curl_slist_append(request->headers, type);
+    for (line = call->headers; line != NULL && *line != NULL; line++)
+        curl_slist_append(request->headers, *line);
+    free(type);
+    curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
+}
+
+static void set_options(struct hms_http_request *request, const struct hms_http_call *call)
+{
+    CURL *easy = request->easy;
+
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
+    curl_easy_setopt(easy, CURLOPT_URL, call->url);
+    if (call->unix_socket != NULL)
+        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "hms/" HMS_VERSION);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error_text);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_curl_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_curl_data);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* Ending a call must not wait for the thread that looks its name up. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+    set_method(easy, call);
+    set_headers(request, call);
+}
+
+/* What tells hosts apart: the unix socket's path, or scheme, host and port. NULL: a bad URL. */
+static char *lane_key(const struct hms_http_call *call)
+{
+    CURLU *url = curl_url();
+    char *scheme = NULL, *host = NULL, *port = NULL;
+    char *key = NULL;
+
+    if (curl_url_set(url, CURLUPART_URL, call->url, 0) == CURLUE_OK &&
+        curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+        (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
+        curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+        key = call->unix_socket != NULL ? hms_strdup(call->unix_socket)
+                                        : hms_asprintf("%s://%s:%s", scheme, host, port);
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(port);
+    curl_url_cleanup(url);
+    return key;
+}
+
+/* The lane of that name, with one user more; takes over key. */
+static struct lane *use_lane(struct hms_http_client *client, char *key)
+{
+    struct lane *lane;
+
+    LIST_FOREACH(lane, &client->lanes, link)
+    {
+        if (strcmp(lane->key, key) == 0) {
+            free(key);
+            lane->users++;
+            return lane;
+        }
+    }
+    lane = hms_calloc(1, sizeof(*lane));
+    lane->key = key;
+    lane->users = 1;
+    TAILQ_INIT(&lane->waiting);
+    LIST_INSERT_HEAD(&client->lanes, lane, link);
+    return lane;
+}
+
+int hms_http_call(struct hms_http_client *client, const struct hms_http_call *call,
+                  hms_http_data_fn on_data, hms_http_done_fn done, void *arg,
+                  struct hms_http_request **handle)
+{
+    struct hms_http_request *request;
+    char *key;
+
+    if (client->closing)
+        return HMS_ECANCELED;
+    if (client->waiting >= WAITING_MAX)
+        return HMS_ELIMIT;
+    if (call->connect_timeout_ms <= 0 || call->timeout_ms < 0 || (key = lane_key(call)) == NULL)
+        return HMS_EINVAL;
+    request = hms_calloc(1, sizeof(*request));
+    request->client = client;
+    request->on_data = on_data;
+    request->done = done;
+    request->arg = arg;
+    hms_buffer_init(&request->body, call->answer_limit_bytes);
+    hms_buffer_init(&request->piece, PIECE_LIMIT_BYTES);
+    request->easy = curl_easy_init();
+    if (request->easy == NULL)
+        abort();
+    set_options(request, call);
+    if (handle != NULL)
+        *handle = request;
+    if (call->timeout_ms == 0) {
+        free(key);
+        run(request);
+    } else {
+        request->lane = use_lane(client, key);
+        TAILQ_INSERT_TAIL(&request->lane->waiting, request, link);
+        client->waiting++;
+        fill_lane(client, request->lane);
+    }
+    if (request->state == REQUEST_RUNNING)
+        kick(client);
+    return HMS_OK;
+}
+
+/* --- client --------------------------------------------------------------------------------- */
+
+struct hms_http_client *hms_http_client_new(uv_loop_t *loop, int connections)
+{
+    struct hms_http_client *client = hms_calloc(1, sizeof(*client));
+
+    client->loop = loop;
+    client->connections = connections;
+    TAILQ_INIT(&client->running);
+    TAILQ_INIT(&client->ready);
+    LIST_INIT(&client->lanes);
+    LIST_INIT(&client->watchers);
+    uv_timer_init(loop, &client->timer);
+    uv_timer_init(loop, &client->later_timer);
+    client->timer.data = client->later_timer.data = client;
+    client->open_handles = 2;
+    client->multi = curl_multi_init();
+    if (client->multi == NULL)
+        abort();
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)connections);
+    return client;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    on_handle_closed(handle->data);
+}
+
+void hms_http_client_close(struct hms_http_client *client, void (*closed)(void *arg), void *arg)
+{
+    struct hms_http_request *request;
+    struct lane *lane;
+
+    client->closing = 1;
+    client->closed = closed;
+    client->closed_arg = arg;
+    while ((request = TAILQ_FIRST(&client->running)) != NULL)
+        hms_http_cancel(request);
+    while ((lane = LIST_FIRST(&client->lanes)) != NULL)
+        hms_http_cancel(TAILQ_FIRST(&lane->waiting)); /* the last one takes the lane with it */
+    curl_multi_cleanup(client->multi);
+    while (!LIST_EMPTY(&client->watchers))
+        close_watcher(LIST_FIRST(&client->watchers));
+    uv_close((uv_handle_t *)&client->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&client->later_timer, on_timer_closed);
+}
