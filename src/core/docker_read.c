@@ -190,6 +190,7 @@ static void read_texts(const json_t *body, struct hms_docker_container *containe
         hms_strdup(policy_name != NULL && *policy_name != '\0' ? policy_name : "no");
     container->restart_max_retries = to_int(hms_json_int(policy, "MaximumRetryCount", 0));
     container->auto_remove = hms_json_bool(host, "AutoRemove", 0);
+    container->interactive = hms_json_bool(json_object_get(body, "Config"), "AttachStdin", 0);
 }
 
 static void read_run(const json_t *state, struct hms_docker_container *container)
