@@ -9,7 +9,9 @@ from integration import frame
 SETTLE_S = 3
 
 
-class EngineRestart(frame.IntegrationTest):
+class RestartTest(frame.IntegrationTest):
+    """A scene of what must stay down, and the check that all else runs and is seen."""
+
     def wait_same_view(self, hms):
         """hms sees what `docker ps -a` shows; ignored containers have a word of their own."""
         def same():
@@ -39,6 +41,8 @@ class EngineRestart(frame.IntegrationTest):
         self.assertEqual(twice, {})
         print(f"\n  the view is right {took_s:.1f} s after the last container runs")
 
+
+class EngineRestart(RestartTest):
     def restart_engine(self):
         """The engine again; a recorder on it, since the old one's stream has ended."""
         self.host.start_engine()
@@ -62,9 +66,7 @@ class EngineRestart(frame.IntegrationTest):
         self.check_scene(hms, self.restart_engine())
 
 
-class OwnRestart(EngineRestart):
-    test_engine_killed = test_engine_stopped_in_order = None
-
+class OwnRestart(RestartTest):
     def test_killed_and_started_again(self):
         hms = self.start_hms()
         self.set_scene(hms)
