@@ -31,6 +31,14 @@ class RestartTest(frame.IntegrationTest):
                          200)
         self.engine.stop(self.names[0])
 
+    def restart_engine(self):
+        """The engine again; a recorder on it, since the old one's stream has ended."""
+        began_s = time.time()
+        self.host.start_engine()
+        events = frame.Events(self.engine, since_s=began_s)
+        self.addCleanup(events.close)
+        return events
+
     def check_scene(self, hms, events):
         self.wait_running(self.names[1:])
         took_s = self.wait_same_view(hms)
@@ -43,13 +51,6 @@ class RestartTest(frame.IntegrationTest):
 
 
 class EngineRestart(RestartTest):
-    def restart_engine(self):
-        """The engine again; a recorder on it, since the old one's stream has ended."""
-        self.host.start_engine()
-        events = frame.Events(self.engine)
-        self.addCleanup(events.close)
-        return events
-
     def test_engine_killed(self):
         hms = self.start_hms()
         self.set_scene(hms)
@@ -64,6 +65,28 @@ class EngineRestart(RestartTest):
             os.kill(pid, signal.SIGTERM)
         frame.wait_for(lambda: not self.host.engine_pids(), "the engine's end")
         self.check_scene(hms, self.restart_engine())
+
+
+class LiveRestore(RestartTest):
+    """Containers that outlive their engine: there is nothing to do."""
+
+    CONTAINERS = 5
+
+    def setUp(self):
+        self.addCleanup(frame.drop, "live")
+        super().setUp()
+
+    def shared_host(self):
+        return frame.host("live", self.CONTAINERS, live_restore=True), self.CONTAINERS
+
+    def test_engine_killed(self):
+        hms = self.start_hms()
+        self.kill_engine()
+        events = self.restart_engine()
+        self.wait_same_view(hms)
+        time.sleep(SETTLE_S)
+        self.assertEqual(set(self.docker_view().values()), {"running"})
+        self.assertEqual(events.starts(), {})
 
 
 class OwnRestart(RestartTest):
