@@ -8,16 +8,21 @@ import time
 
 
 class Events:
-    """Records from its creation on, until close(). Each event is Docker's own JSON object."""
+    """
+    Records until close(), from its creation on or from wall time since_s, which reaches back 256
+    events at most. Each event is Docker's own JSON object.
+    """
 
     _barriers = itertools.count()
 
-    def __init__(self, engine):
+    def __init__(self, engine, since_s=None):
         self._engine = engine
         self._events = []
         self._lock = threading.Lock()
         self._connection, self._response = engine.open(
-            "GET", "/events", {"filters": json.dumps({"type": ["container"]})}, timeout_s=None)
+            "GET", "/events", {"filters": json.dumps({"type": ["container"]}),
+                               **({"since": f"{since_s:.9f}"} if since_s else {})},
+            timeout_s=None)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 

@@ -35,13 +35,13 @@ def lab_name(part):
     return f"test-{hashlib.sha256(ROOT.encode()).hexdigest()[:8]}-{part}"
 
 
-def host(part="main", containers=CONTAINERS):
-    """The host of that lab, brought up at first use."""
+def host(part="main", containers=CONTAINERS, **options):
+    """The host of that lab, brought up at first use; options are those of Lab.up()."""
     if part not in _labs:
         lab = Lab(lab_name(part))
         lab.down()
         began = time.monotonic()
-        lab.up(hosts=1, containers=containers)
+        lab.up(hosts=1, containers=containers, **options)
         _labs[part] = lab
         print(f"lab {part}: {containers} containers up in {time.monotonic() - began:.1f} s")
     return _labs[part].host(1)
@@ -191,18 +191,22 @@ class IntegrationTest(unittest.TestCase):
                  "the end of dockerd")
 
     def in_host(self, arguments, text=None):
-        """Runs a command in the host's network namespace."""
-        subprocess.run(["nsenter", f"--net={self.host.netns}", *arguments], input=text, text=True,
-                       check=True, capture_output=True)
+        """Runs a program of the machine in the host's network namespace; returns its output."""
+        return self._in_namespace(self.host.netns, arguments, text)
 
     def in_container(self, container, arguments, text=None):
-        """Runs a program of the machine in a container's network namespace."""
+        """The same in a container's network namespace."""
         pid = self.engine.inspect(container)["State"]["Pid"]
-        return subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", *arguments], input=text,
-                              text=True, check=True, capture_output=True).stdout
+        return self._in_namespace(f"/proc/{pid}/ns/net", arguments, text)
+
+    def _in_namespace(self, path, arguments, text):
+        result = subprocess.run(["nsenter", f"--net={path}", *arguments], input=text, text=True,
+                                capture_output=True)
+        self.assertEqual(result.returncode, 0, f"{arguments}: {result.stderr}")
+        return result.stdout
 
     def lose(self, container, percent):
         """That share of the packets to the container is lost, silently, until its restart."""
         self.in_container(container, ["nft", "-f", "-"], (
-            "table ip hmstest { chain in { type filter hook input priority 0;"
-            f" numgen random mod 100 < {percent} drop; }} }}"))
+            "table ip hmstest { chain input { type filter hook input priority 0;"
+            f" numgen random mod 100 < {percent} drop; }}; }}"))

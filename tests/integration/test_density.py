@@ -10,8 +10,8 @@ MANY = 500
 WINDOW_S = 20
 PROBES_PER_ROUND = 20
 ROUND_PAUSE_MS = 200
-COUNTER = ("table ip hmscount { chain in { type filter hook input priority 0;"
-           " icmp type echo-request counter; } }")
+COUNTER = ("table ip hmscount { chain input { type filter hook input priority 0;"
+           " icmp type echo-request counter; }; }")
 
 
 def cpu_s(pid):

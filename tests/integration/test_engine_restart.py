@@ -9,7 +9,9 @@ from integration import frame
 SETTLE_S = 3
 
 
-class EngineRestart(frame.IntegrationTest):
+class RestartTest(frame.IntegrationTest):
+    """A scene of what must stay down, and the check that all else runs and is seen."""
+
     def wait_same_view(self, hms):
         """hms sees what `docker ps -a` shows; ignored containers have a word of their own."""
         def same():
@@ -29,6 +31,14 @@ class EngineRestart(frame.IntegrationTest):
                          200)
         self.engine.stop(self.names[0])
 
+    def restart_engine(self):
+        """The engine again; a recorder on it, since the old one's stream has ended."""
+        began_s = time.time()
+        self.host.start_engine()
+        events = frame.Events(self.engine, since_s=began_s)
+        self.addCleanup(events.close)
+        return events
+
     def check_scene(self, hms, events):
         self.wait_running(self.names[1:])
         took_s = self.wait_same_view(hms)
@@ -39,13 +49,8 @@ class EngineRestart(frame.IntegrationTest):
         self.assertEqual(twice, {})
         print(f"\n  the view is right {took_s:.1f} s after the last container runs")
 
-    def restart_engine(self):
-        """The engine again; a recorder on it, since the old one's stream has ended."""
-        self.host.start_engine()
-        events = frame.Events(self.engine)
-        self.addCleanup(events.close)
-        return events
 
+class EngineRestart(RestartTest):
     def test_engine_killed(self):
         hms = self.start_hms()
         self.set_scene(hms)
@@ -62,9 +67,29 @@ class EngineRestart(frame.IntegrationTest):
         self.check_scene(hms, self.restart_engine())
 
 
-class OwnRestart(EngineRestart):
-    test_engine_killed = test_engine_stopped_in_order = None
+class LiveRestore(RestartTest):
+    """Containers that outlive their engine: there is nothing to do."""
 
+    CONTAINERS = 5
+
+    def setUp(self):
+        self.addCleanup(frame.drop, "live")
+        super().setUp()
+
+    def shared_host(self):
+        return frame.host("live", self.CONTAINERS, live_restore=True), self.CONTAINERS
+
+    def test_engine_killed(self):
+        hms = self.start_hms()
+        self.kill_engine()
+        events = self.restart_engine()
+        self.wait_same_view(hms)
+        time.sleep(SETTLE_S)
+        self.assertEqual(set(self.docker_view().values()), {"running"})
+        self.assertEqual(events.starts(), {})
+
+
+class OwnRestart(RestartTest):
     def test_killed_and_started_again(self):
         hms = self.start_hms()
         self.set_scene(hms)

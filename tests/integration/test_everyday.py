@@ -18,7 +18,9 @@ services:
 """
 
 
-class Everyday(frame.IntegrationTest):
+class RepeatedWork(frame.IntegrationTest):
+    """Work done REPEATS times beside hms, and the count of starts at its end."""
+
     def setUp(self):
         super().setUp()
         self.start_hms()
@@ -37,6 +39,8 @@ class Everyday(frame.IntegrationTest):
     def each(self):
         return range(1, frame.REPEATS + 1)
 
+
+class Everyday(RepeatedWork):
     def test_restart(self):
         for _ in self.each():
             self.docker("restart", self.names[0])
@@ -80,11 +84,8 @@ class Everyday(frame.IntegrationTest):
         self.check_starts()
 
 
-class Compose(Everyday):
-    """The same for docker-compose, which stops, renames, recreates and removes."""
-
-    test_restart = test_remove_by_force = test_stop_then_remove = None
-    test_run_and_remove = test_finished_job = test_build = test_commit = None
+class Compose(RepeatedWork):
+    """docker-compose stops, renames, recreates and removes."""
 
     def setUp(self):
         super().setUp()

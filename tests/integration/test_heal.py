@@ -9,8 +9,8 @@ from integration import frame
 KILLS = 5 if frame.QUICK else 30
 CLEAN_S = float(os.environ.get("HMS_TEST_CLEAN_S") or (5 if frame.QUICK else 60))
 SETTLE_S = 3  # several rounds: whatever would be wrongly done again, is done by then
-DROP_REPLIES = ("table ip hmstest { chain in { type filter hook input priority 0;"
-                " icmp type echo-reply drop; } }")
+DROP_REPLIES = ("table ip hmstest { chain input { type filter hook input priority 0;"
+                " icmp type echo-reply drop; }; }")
 REMOVE_DROP = "add table ip hmstest; delete table ip hmstest"  # no error if there is none
 
 

@@ -6,6 +6,7 @@ namespace mounts stay out of the machine's table, and the kernel drops them all 
 that comes about. Its containerd is the one that dockerd manages.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -79,6 +80,10 @@ class Host:
 
     def start_engine(self):
         """Starts dockerd, also again after its end; returns when it answers."""
+        # A killed containerd may wait to be reaped for long, and dockerd takes it for a live one.
+        for pid_file in ("dockerd.pid", "exec/containerd/containerd.pid"):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(self.folder, pid_file))
         daemon = processes.start(
             ["nsenter", f"--net={self.netns}", f"--mount={self.pin}", "dockerd",
              f"--config-file={self.folder}/daemon.json"],
