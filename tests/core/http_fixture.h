@@ -223,10 +223,14 @@ static const char *client_text(const struct client *client)
 /* How often a text stands in what was received. */
 static int client_count(const struct client *client, const char *text)
 {
+    const char *at = client_text(client);
+    const char *end = at + client->in.size_bytes;
     int count = 0;
 
-    for (const char *at = client_text(client); (at = strstr(at, text)) != NULL; at++)
+    while ((at = memmem(at, (size_t)(end - at), text, strlen(text))) != NULL) {
+        at += strlen(text);
         count++;
+    }
     return count;
 }
 
