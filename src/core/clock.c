@@ -9,6 +9,7 @@
 
 #define NS_PER_S  INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
+#define YEAR_MAX  2261 /* nanoseconds since 1970 end in 2262 */
 
 static int64_t read_ns(clockid_t id)
 {
@@ -35,8 +36,9 @@ int64_t hms_clock_wall_ns(void)
 
 char *hms_clock_format(int64_t wall_ns, char text[HMS_CLOCK_TEXT_SIZE])
 {
-    time_t seconds = (time_t)(wall_ns / NS_PER_S);
-    int ms = (int)(wall_ns % NS_PER_S / NS_PER_MS);
+    int64_t in_second_ns = (wall_ns % NS_PER_S + NS_PER_S) % NS_PER_S; /* also before 1970 */
+    time_t seconds = (time_t)((wall_ns - in_second_ns) / NS_PER_S);
+    int ms = (int)(in_second_ns / NS_PER_MS);
     struct tm utc;
 
     gmtime_r(&seconds, &utc);
@@ -47,45 +49,96 @@ char *hms_clock_format(int64_t wall_ns, char text[HMS_CLOCK_TEXT_SIZE])
     return text;
 }
 
+/* Reads exactly `digits` digits, a number from min to max, and the character that ends them. */
+static int read_number(const char **text, int digits, int min, int max, char end, int *number)
+{
+    const char *at = *text;
+
+    *number = 0;
+    for (int i = 0; i < digits; i++, at++) {
+        if (!isdigit((unsigned char)*at))
+            return HMS_EINVAL;
+        *number = *number * 10 + (*at - '0');
+    }
+    if (*number < min || *number > max || (end != '\0' && *at++ != end))
+        return HMS_EINVAL;
+    *text = at;
+    return HMS_OK;
+}
+
+static int read_date_and_time(const char **text, struct tm *utc)
+{
+    static const int month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int year, month, is_leap;
+
+    if (read_number(text, 4, 0, YEAR_MAX, '-', &year) != HMS_OK ||
+        read_number(text, 2, 1, 12, '-', &month) != HMS_OK)
+        return HMS_EINVAL;
+    is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    utc->tm_year = year - 1900;
+    utc->tm_mon = month - 1;
+    if (read_number(text, 2, 1, month_days[month - 1] + (month == 2 && is_leap), 'T',
+                    &utc->tm_mday) != HMS_OK ||
+        read_number(text, 2, 0, 23, ':', &utc->tm_hour) != HMS_OK ||
+        read_number(text, 2, 0, 59, ':', &utc->tm_min) != HMS_OK)
+        return HMS_EINVAL;
+    return read_number(text, 2, 0, 60, '\0', &utc->tm_sec); /* 60: a leap second */
+}
+
+/* One to nine digits after a point, or nothing. */
+static int read_fraction(const char **text, int64_t *fraction_ns)
+{
+    const char *at = *text;
+    int64_t scale_ns = NS_PER_S;
+
+    *fraction_ns = 0;
+    if (*at != '.')
+        return HMS_OK;
+    for (at++; isdigit((unsigned char)*at) && scale_ns > 1; at++) {
+        scale_ns /= 10;
+        *fraction_ns += (*at - '0') * scale_ns;
+    }
+    if (scale_ns == NS_PER_S || isdigit((unsigned char)*at))
+        return HMS_EINVAL;
+    *text = at;
+    return HMS_OK;
+}
+
+/* "Z", "+HH:MM" or "-HH:MM". */
+static int read_offset(const char **text, int *offset_s)
+{
+    int sign = **text == '-' ? -1 : 1;
+    int hours, minutes;
+
+    *offset_s = 0;
+    if (**text == 'Z') {
+        ++*text;
+        return HMS_OK;
+    }
+    if (**text != '+' && **text != '-')
+        return HMS_EINVAL;
+    ++*text;
+    if (read_number(text, 2, 0, 23, ':', &hours) != HMS_OK ||
+        read_number(text, 2, 0, 59, '\0', &minutes) != HMS_OK)
+        return HMS_EINVAL;
+    *offset_s = sign * (hours * 60 + minutes) * 60;
+    return HMS_OK;
+}
+
 int hms_clock_parse(const char *text, int64_t *wall_ns)
 {
     struct tm utc = {0};
-    int64_t fraction_ns = 0;
-    int64_t scale_ns = NS_PER_S;
-    int offset_min = 0;
-    const char *rest;
+    int64_t fraction_ns, ns;
+    int offset_s;
 
-    rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
-    if (rest == NULL)
-        return HMS_EINVAL;
-    if (*rest == '.') {
-        rest++;
-        if (!isdigit((unsigned char)*rest))
-            return HMS_EINVAL;
-        for (; isdigit((unsigned char)*rest); rest++) {
-            scale_ns /= 10;
-            fraction_ns += (*rest - '0') * scale_ns;
-        }
-    }
-    if (*rest == '+' || *rest == '-') {
-        int sign = *rest == '+' ? 1 : -1;
-        int hours, minutes, used = 0;
-
-        if (sscanf(rest + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5)
-            return HMS_EINVAL;
-        offset_min = sign * (hours * 60 + minutes);
-        rest += 6;
-    } else if (*rest == 'Z') {
-        rest++;
-    } else {
-        return HMS_EINVAL;
-    }
-    if (*rest != '\0')
+    if (read_date_and_time(&text, &utc) != HMS_OK || read_fraction(&text, &fraction_ns) != HMS_OK ||
+        read_offset(&text, &offset_s) != HMS_OK || *text != '\0')
         return HMS_EINVAL;
     if (utc.tm_year + 1900 < 1970) {
         *wall_ns = 0;
         return HMS_OK;
     }
-    *wall_ns = ((int64_t)timegm(&utc) - offset_min * 60) * NS_PER_S + fraction_ns;
+    ns = ((int64_t)timegm(&utc) - offset_s) * NS_PER_S + fraction_ns;
+    *wall_ns = ns < 0 ? 0 : ns;
     return HMS_OK;
 }

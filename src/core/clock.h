@@ -22,8 +22,9 @@ int64_t hms_clock_wall_ns(void);
 char *hms_clock_format(int64_t wall_ns, char text[HMS_CLOCK_TEXT_SIZE]);
 
 /*
- * Reads RFC 3339 with up to nine fractional digits and Z or an offset, as Docker writes it.
- * Returns 0, or HMS_EINVAL (then *wall_ns is untouched). Docker's zero time, year 1, gives 0.
+ * Reads RFC 3339 with up to nine fractional digits and Z or an offset, as Docker writes it, up to
+ * the year 2261. Returns 0, or HMS_EINVAL (then *wall_ns is untouched). Times before 1970 give 0:
+ * Docker's zero time is the year 1.
  */
 int hms_clock_parse(const char *text, int64_t *wall_ns);
 

@@ -37,7 +37,7 @@ void hms_http_output_send(struct hms_http_output *output, const uv_buf_t *bufs, 
 /* Writes what has been gathered; on_change runs when libuv has written what did not go at once. */
 void hms_http_output_flush(struct hms_http_output *output);
 
-/* Counts bytes that are ready but have to wait (and, with hold 0, that they no longer wait). */
+/* Adjusts unsent_bytes, here and in the service, by answers that wait outside of the buffers. */
 void hms_http_output_count(struct hms_http_output *output, size_t hold, size_t release);
 
 /* Whether libuv is writing. */

@@ -6,6 +6,7 @@
  */
 #include "core/http_server.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,6 +208,7 @@ static void on_grace_timer(uv_timer_t *timer)
 void hms_http_server_close(struct hms_http_server *server, int64_t grace_ms,
                            void (*closed)(void *arg), void *arg)
 {
+    assert(!server->is_closing);
     server->is_closing = 1;
     server->closed = closed;
     server->closed_arg = arg;

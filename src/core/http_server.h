@@ -3,7 +3,9 @@
  *
  * Keep-alive, pipelining (answers in order), chunked and sized bodies, HEAD, Expect: 100-continue.
  * Everything a client can make grow or last has a limit (struct hms_http_limits). Malformed input
- * is answered with 400 (413, 414, 417, 431, 505 where they say more) and the connection closed.
+ * is answered with 400 (408, 413, 414, 417, 431, 501, 503, 505 where they say more), with the error
+ * object as JSON, and the connection closed. A turn of the loop gives HTTP a few milliseconds; who
+ * asks for more waits for the next.
  */
 #ifndef HMS_CORE_HTTP_SERVER_H
 #define HMS_CORE_HTTP_SERVER_H
@@ -20,10 +22,11 @@ struct hms_http_limits {
     size_t target_bytes;        /* request target; default 4096 */
     size_t header_bytes;        /* all header fields; default 16384 */
     size_t body_bytes;          /* request body; default 65536 */
-    size_t pending_bytes;       /* unsent answers of a connection, then it is not read; 4 MiB */
+    size_t pending_bytes;       /* unsent answers of a connection, then it is not read; 4 MiB;
+                                   all connections together: 16 times as much */
     int connections;            /* at once; further ones get 503; default 1024 */
     int pipelined;              /* requests of one connection under way; default 32 */
-    int64_t request_timeout_ms; /* from a request's first byte to its last; default 10000 */
+    int64_t request_timeout_ms; /* from a request's first byte to its last, then 408; 10000 */
     int64_t idle_timeout_ms;    /* between requests; default 60000 */
     int64_t write_timeout_ms;   /* a client that takes no byte of an answer; default 30000 */
 };
@@ -72,7 +75,10 @@ struct hms_http_counters hms_http_server_counters(const struct hms_http_server *
 const char *hms_http_method(const struct hms_http_exchange *exchange); /* "GET", ... */
 const char *hms_http_path(const struct hms_http_exchange *exchange); /* percent-decoded, no query */
 const char *hms_http_body(const struct hms_http_exchange *exchange, size_t *size_bytes);
-/* The first field of that name (case does not matter), or NULL. */
+/*
+ * The first field of that name (case does not matter), or NULL. "Host" is the host that the request
+ * is for: that of an absolute target, where the client sent one.
+ */
 const char *hms_http_header(const struct hms_http_exchange *exchange, const char *name);
 /* The decoded value of the first query parameter of that name, or NULL. */
 const char *hms_http_query(const struct hms_http_exchange *exchange, const char *name);
@@ -80,8 +86,11 @@ const char *hms_http_query(const struct hms_http_exchange *exchange, const char 
 int hms_http_is_local_socket(const struct hms_http_exchange *exchange);
 
 /*
- * Answers. `headers` is NULL or pairs of name and value ended by NULL; Content-Length, Date and
- * Connection are the server's. body is copied. For HEAD the body is left out, its length told.
+ * Answers, with a status from 200 to 599; the exchange is gone afterwards. content_type may be
+ * NULL. `headers` is NULL or pairs of name and value ended by NULL; control characters in a value
+ * become blanks; Content-Length, Date and Connection are the server's. body is copied (or sent)
+ * before the return. For HEAD the body is left out, its length told. Never runs the handler from
+ * within.
  */
 void hms_http_respond(struct hms_http_exchange *exchange, int status, const char *content_type,
                       const char *const *headers, const void *body, size_t size_bytes);

@@ -111,18 +111,19 @@ int hms_json_number(const json_t *object, const char *key, double min, double ma
     double number;
 
     if (field == NULL) {
-        snprintf(error, HMS_JSON_ERROR_SIZE, "%s is missing (a number from %g to %g)", key, min,
-                 max);
+        snprintf(error, HMS_JSON_ERROR_SIZE, "%s is missing (a number from %.15g to %.15g)", key,
+                 min, max);
         return HMS_ENOENT;
     }
     if (!json_is_number(field)) {
-        snprintf(error, HMS_JSON_ERROR_SIZE, "%s must be a number from %g to %g", key, min, max);
+        snprintf(error, HMS_JSON_ERROR_SIZE, "%s must be a number from %.15g to %.15g", key, min,
+                 max);
         return HMS_EINVAL;
     }
     number = json_number_value(field);
     if (!(number >= min && number <= max)) {
-        snprintf(error, HMS_JSON_ERROR_SIZE, "%s is %g: it must be from %g to %g", key, number, min,
-                 max);
+        snprintf(error, HMS_JSON_ERROR_SIZE, "%s is %.15g: it must be from %.15g to %.15g", key,
+                 number, min, max);
         return HMS_EINVAL;
     }
     *value = number;

@@ -16,6 +16,9 @@
 /* A pipe that polls writable takes PIPE_BUF bytes at least without blocking (pipe(7)). */
 #define LINE_MAX_BYTES 4096
 
+/* Fits a line even if JSON needs six bytes for each of its own. */
+#define SHORT_MESSAGE_BYTES 512
+
 struct hms_log {
     int fd;
     enum hms_log_format format;
@@ -79,10 +82,14 @@ static void append(char *line, size_t *used, const char *text)
     for (; *text != '\0' && *used < LINE_MAX_BYTES - 8; text++) {
         unsigned char byte = (unsigned char)*text;
 
-        if (byte < 0x20 || byte == 0x7f)
+        if (byte < 0x20 || byte == 0x7f) {
             *used += (size_t)sprintf(line + *used, "\\x%02x", byte);
-        else
+        } else if (byte == 0xc2 && ((unsigned char)text[1] & 0xe0) == 0x80) {
+            text++; /* U+0080 to U+009F: terminals may obey these too */
+            *used += (size_t)sprintf(line + *used, "\\u00%02x", (unsigned char)*text);
+        } else {
             line[(*used)++] = (char)byte;
+        }
     }
 }
 
@@ -113,34 +120,44 @@ static size_t format_text(char *line, enum hms_log_level level, const char *modu
     return used;
 }
 
-static size_t format_json(char *line, enum hms_log_level level, const char *module,
-                          const char *message, json_t *fields)
+static json_t *json_line(enum hms_log_level level, const char *module, const char *message)
 {
     char when[HMS_CLOCK_TEXT_SIZE];
     json_t *object = json_object();
-    size_t used;
 
     json_object_set_new(object, "time", json_string(hms_clock_format(hms_clock_wall_ns(), when)));
     json_object_set_new(object, "level", json_string(level_names[level]));
     json_object_set_new(object, "module", json_string(module));
     json_object_set_new(object, "message", hms_json_text(message));
+    return object;
+}
+
+/* Returns the size, or 0 if the object does not fit; takes the reference over. */
+static size_t dump_line(char *line, json_t *object)
+{
+    size_t used = json_dumpb(object, line, LINE_MAX_BYTES - 1, JSON_COMPACT);
+
+    json_decref(object);
+    return used <= LINE_MAX_BYTES - 1 ? used : 0;
+}
+
+/* Too long a line loses its fields, then the end of its message. */
+static size_t format_json(char *line, enum hms_log_level level, const char *module,
+                          const char *message, json_t *fields)
+{
+    char start[SHORT_MESSAGE_BYTES];
+    json_t *object = json_line(level, module, message);
+    size_t used;
+
     if (fields != NULL)
         json_object_update_missing(object, fields);
-    used = json_dumpb(object, line, LINE_MAX_BYTES - 1, JSON_COMPACT);
-    if (used >= LINE_MAX_BYTES) { /* too long a line loses its fields rather than its end */
-        json_t *key_only =
-            json_pack("{s:O, s:O, s:O, s:O}", "time", json_object_get(object, "time"), "level",
-                      json_object_get(object, "level"), "module", json_object_get(object, "module"),
-                      "message", json_object_get(object, "message"));
-
-        used = json_dumpb(key_only, line, LINE_MAX_BYTES - 1, JSON_COMPACT);
-        json_decref(key_only);
+    used = dump_line(line, object);
+    if (used == 0)
+        used = dump_line(line, json_line(level, module, message));
+    if (used == 0) {
+        snprintf(start, sizeof(start), "%s", message);
+        used = dump_line(line, json_line(level, module, start));
     }
-    json_decref(object);
-    if (used >= LINE_MAX_BYTES)
-        used = (size_t)snprintf(line, LINE_MAX_BYTES,
-                                "{\"level\":\"error\",\"module\":\"log\","
-                                "\"message\":\"line too long\"}");
     line[used++] = '\n';
     return used;
 }
@@ -214,11 +231,11 @@ int hms_log_limit_pass(struct hms_log_limit *limit, int64_t now_ms)
         limit->window_start_ms = now_ms;
         limit->in_window = 0;
     }
-    limit->in_window++;
-    if (limit->in_window > limit->burst) {
+    if (limit->in_window >= limit->burst) {
         limit->suppressed++;
         return 0;
     }
+    limit->in_window++;
     limit->suppressed = 0;
     return 1;
 }

@@ -45,7 +45,10 @@ struct hms_log_limit {
     uint64_t suppressed; /* since the last line that was let through */
 };
 
-/* Whether a message may be logged at now_ms (monotonic, ms); counts it either way. */
+/*
+ * Whether a message may be logged at now_ms (monotonic, ms); counts it either way. Who wants to
+ * tell how many were suppressed reads that before the call.
+ */
 int hms_log_limit_pass(struct hms_log_limit *limit, int64_t now_ms);
 
 #endif

@@ -33,6 +33,7 @@
 #define DEADLINE_MS 20000
 #define PARKED_MAX  64
 #define BIG_BYTES   (8 * 1024 * 1024)
+#define SLOW_NS     1000000 /* a request for /slow holds the loop */
 #define H           "Host: h\r\n"
 
 struct fixture {
@@ -84,6 +85,12 @@ static void on_request(void *arg, struct hms_http_exchange *exchange)
         fixture->parked[fixture->parked_count++] = exchange;
     } else if (strcmp(path, "/big") == 0) {
         hms_http_respond(exchange, 200, "text/plain", NULL, fixture->big, BIG_BYTES);
+    } else if (strcmp(path, "/slow") == 0) {
+        uint64_t start_ns = uv_hrtime();
+
+        while (uv_hrtime() - start_ns < SLOW_NS)
+            continue;
+        hms_http_respond(exchange, 200, "text/plain", NULL, "slow", 4);
     } else if (strcmp(path, "/empty") == 0) {
         hms_http_respond(exchange, 204, NULL, NULL, NULL, 0);
     } else if (strcmp(path, "/headers") == 0) {
@@ -223,10 +230,14 @@ static const char *client_text(const struct client *client)
 /* How often a text stands in what was received. */
 static int client_count(const struct client *client, const char *text)
 {
+    const char *at = client_text(client);
+    const char *end = at + client->in.size_bytes;
     int count = 0;
 
-    for (const char *at = client_text(client); (at = strstr(at, text)) != NULL; at++)
+    while ((at = memmem(at, (size_t)(end - at), text, strlen(text))) != NULL) {
+        at += strlen(text);
         count++;
+    }
     return count;
 }
 

@@ -191,6 +191,24 @@ static void shares_the_loop_with_a_greedy_client(void **state)
     fixture_close(&fixture);
 }
 
+static void gives_http_its_turn_only(void **state)
+{
+    enum { REQUESTS = 300 }; /* 1 ms each, all in one read */
+    struct fixture fixture;
+    struct client client;
+    int turns = 0;
+
+    fixture_open(&fixture, "127.0.0.1:0", NULL);
+    client_connect(&client, &fixture);
+    for (int i = 0; i < REQUESTS; i++)
+        client_send(&client, &fixture, "GET /slow HTTP/1.1\r\n" H "\r\n");
+    fixture_until(&fixture, &client,
+                  (turns++, client_count(&client, "HTTP/1.1 200 OK") == REQUESTS));
+    assert_true(turns > REQUESTS / 20);
+    client_close(&client);
+    fixture_close(&fixture);
+}
+
 static void invites_the_body(void **state)
 {
     static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -374,6 +392,35 @@ static void bounds_a_client_that_does_not_read(void **state)
     fixture_close(&fixture);
 }
 
+static void bounds_what_all_clients_do_not_read(void **state)
+{
+    enum { CLIENTS = 20, ANSWER = 90000 };
+    static char body[ANSWER + 1];
+    struct hms_http_limits limits = hms_http_limits_default();
+    struct client clients[CLIENTS];
+    struct fixture fixture;
+
+    memset(body, 'x', ANSWER);
+    limits.pending_bytes = 100000;
+    fixture_open(&fixture, "127.0.0.1:0", &limits);
+    for (int i = 0; i < CLIENTS; i++) { /* each has a large answer that waits for one before it */
+        client_connect(&clients[i], &fixture);
+        client_send(&clients[i], &fixture,
+                    "GET /park HTTP/1.1\r\n" H "\r\nGET /park HTTP/1.1\r\n" H "\r\n");
+        fixture_until(&fixture, &clients[i], fixture.parked_count == i + 2);
+        fixture_answer(&fixture, i + 1, body);
+    }
+    client_send(&clients[0], &fixture, "GET /more HTTP/1.1\r\n" H "\r\n");
+    check_alive(&fixture); /* a client that owes nothing is served */
+    assert_int_equal(fixture.handled, 2 * CLIENTS + 1);
+    while (fixture.parked_count > 0)
+        fixture_answer(&fixture, 0, "[first]");
+    fixture_until(&fixture, &clients[0], client_count(&clients[0], "GET /more") == 1);
+    for (int i = 0; i < CLIENTS; i++)
+        client_close(&clients[i]);
+    fixture_close(&fixture);
+}
+
 static void sends_large_answers_whole(void **state)
 {
     struct hms_http_limits limits = hms_http_limits_default();
@@ -554,6 +601,7 @@ int main(void)
         cmocka_unit_test(answers_in_the_order_of_requests),
         cmocka_unit_test(bounds_pipelining),
         cmocka_unit_test(shares_the_loop_with_a_greedy_client),
+        cmocka_unit_test(gives_http_its_turn_only),
         cmocka_unit_test(invites_the_body),
         cmocka_unit_test(refuses_at_length),
         cmocka_unit_test(answers_a_client_that_closed_its_half),
@@ -561,6 +609,7 @@ int main(void)
         cmocka_unit_test(closes_slow_clients),
         cmocka_unit_test(waits_for_the_handler),
         cmocka_unit_test(bounds_a_client_that_does_not_read),
+        cmocka_unit_test(bounds_what_all_clients_do_not_read),
         cmocka_unit_test(sends_large_answers_whole),
         cmocka_unit_test(bounds_connections),
         cmocka_unit_test(survives_a_flood_of_connections),
