@@ -257,7 +257,8 @@ static unsigned prepare_batch(struct hms_icmp *icmp, const struct hms_icmp_span 
     for (i = 0; i < limit && i < HMS_ICMP_OUTBOX_MAX; i++) {
         size_t target = span->first + i;
 
-        if (family_of(icmp, target) != family || held_back(icmp, target, family))
+        if (family_of(icmp, target) != family || held_back(icmp, target, family) ||
+            hms_icmp_flight_is_given_up(icmp->round.flight, target))
             break;
         prepare(icmp, i, target, span->sequence, family);
     }
@@ -307,6 +308,10 @@ static size_t send_batch(struct hms_icmp *icmp, const struct hms_icmp_span *span
 
     if (sock->fd < 0)
         return (size_t)mark_unsent(icmp, span, EAFNOSUPPORT);
+    if (hms_icmp_flight_is_given_up(icmp->round.flight, span->first)) {
+        hms_icmp_flight_refused(icmp->round.flight, span->first, span->sequence, ECANCELED);
+        return 1;
+    }
     if (held_back(icmp, span->first, family)) {
         hms_icmp_flight_withheld(icmp->round.flight, span->first, span->sequence);
         return 1;
@@ -509,6 +514,12 @@ int hms_icmp_round(struct hms_icmp *icmp, const struct hms_icmp_schedule *schedu
     set_state(icmp, STATE_SENDING);
     wake_at(icmp, now_ns);
     return HMS_OK;
+}
+
+void hms_icmp_give_up(struct hms_icmp *icmp, size_t target)
+{
+    if (icmp->state == STATE_SENDING)
+        hms_icmp_flight_give_up(icmp->round.flight, target);
 }
 
 /* ---- open and close ---- */

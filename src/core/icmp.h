@@ -88,6 +88,14 @@ int hms_icmp_round(struct hms_icmp *icmp, const struct hms_icmp_schedule *schedu
                    const union hms_icmp_address *targets, size_t count, hms_icmp_round_fn fn,
                    void *arg);
 
+/*
+ * The target of the round under way (an index into its targets) is gone: nothing more is sent to it
+ * and its result is not complete, with ECANCELED as the error. Requests to an address that nobody
+ * has any more would make the kernel queue those to the next owner for up to a second, until it
+ * asks for the neighbour again. Does nothing when no round is under way.
+ */
+void hms_icmp_give_up(struct hms_icmp *icmp, size_t target);
+
 struct hms_icmp_counters {
     uint64_t rounds;
     uint64_t sent;

@@ -41,6 +41,7 @@ struct target {
     uint32_t sent;
     uint32_t received;
     uint32_t withheld;
+    int is_given_up;
     int error;
     int64_t rtt_min_ns, rtt_max_ns, rtt_sum_ns;
 };
@@ -178,6 +179,17 @@ int hms_icmp_flight_silent(const struct hms_icmp_flight *flight, size_t target)
     return flight->targets[target].sent > 0 && flight->targets[target].received == 0;
 }
 
+void hms_icmp_flight_give_up(struct hms_icmp_flight *flight, size_t target)
+{
+    flight->targets[target].is_given_up = 1;
+    flight->targets[target].error = ECANCELED;
+}
+
+int hms_icmp_flight_is_given_up(const struct hms_icmp_flight *flight, size_t target)
+{
+    return flight->targets[target].is_given_up;
+}
+
 void hms_icmp_flight_withheld(struct hms_icmp_flight *flight, size_t target, int sequence)
 {
     take_place(flight, target, sequence);
@@ -253,6 +265,8 @@ static uint32_t to_us(int64_t ns)
 /* Whether what a target was sent and has answered tells its loss. */
 static int is_complete(const struct target *target, uint32_t count, int doubtful)
 {
+    if (target->is_given_up)
+        return 0;
     if (target->received == count)
         return 1;
     if (doubtful || target->sent + target->withheld != count)

@@ -58,6 +58,10 @@ int hms_icmp_flight_silent(const struct hms_icmp_flight *flight, size_t target);
  */
 void hms_icmp_flight_withheld(struct hms_icmp_flight *flight, size_t target, int sequence);
 
+/* Nothing more is to be sent to a target; its result will not be complete. */
+void hms_icmp_flight_give_up(struct hms_icmp_flight *flight, size_t target);
+int hms_icmp_flight_is_given_up(const struct hms_icmp_flight *flight, size_t target);
+
 /* A reply arrived at received_ns, from source. target and sequence are as read: any value. */
 enum hms_icmp_verdict hms_icmp_flight_answer(struct hms_icmp_flight *flight, uint32_t target,
                                              uint16_t sequence,

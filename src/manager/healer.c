@@ -359,7 +359,8 @@ static void apply(struct hms_healer *healer, struct hms_container *container,
             enqueue(healer, container);
         return;
     }
-    if (ruling.kind == HMS_RULING_WAIT) {
+    /* A running container is looked at after each round: only what is known then counts. */
+    if (ruling.kind == HMS_RULING_WAIT && trigger != HMS_TRIGGER_LOSS) {
         container->due_ms = ruling.not_before_ms;
         arm_timer(healer, container->due_ms);
     }

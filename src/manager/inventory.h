@@ -37,9 +37,11 @@ struct hms_container {
     int is_inspecting;      /* a call is under way ... */
     int must_inspect_again; /* ... whose answer will be out of date */
     enum hms_docker_state state;
-    int64_t since_ns; /* wall time at which it got into this state */
-    int64_t event_ms; /* monotonic time of its last event: older lists say nothing new */
-    uint64_t life;    /* counts starts and ends, so that a round can tell they happened */
+    int64_t since_ns;      /* wall time at which it got into this state */
+    int64_t event_ms;      /* monotonic time of its last event: older lists say nothing new */
+    int is_address_known;  /* inspected since it was started: each start may bring a new address */
+    size_t place_in_round; /* of its probes, if the round under way has any */
+    uint64_t life;         /* counts starts and ends, so that a round can tell they happened */
     struct hms_exit end;
     int64_t end_event_ns;     /* wall time of the `die` event not yet answered; 0: none */
     int64_t ended_ms;         /* monotonic */

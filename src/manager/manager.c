@@ -96,6 +96,10 @@ static void reconsider(void *arg, struct hms_container *container)
 
 static void on_container_changed(void *arg, struct hms_container *container)
 {
+    struct hms_manager *manager = arg;
+
+    if (!hms_container_is_up(container))
+        hms_rounds_give_up(manager->rounds, container);
     reconsider(arg, container);
     remember_soon(arg);
 }
@@ -104,6 +108,7 @@ static void on_container_removed(void *arg, struct hms_container *container)
 {
     struct hms_manager *manager = arg;
 
+    hms_rounds_give_up(manager->rounds, container);
     if (container->is_inspected)
         hms_report_announce(manager->report);
     remember_soon(manager);

@@ -20,6 +20,7 @@
 struct probe {
     char id[HMS_DOCKER_ID_SIZE];
     uint64_t life;
+    int is_judged; /* by the round that has just ended */
 };
 
 struct hms_rounds {
@@ -36,7 +37,9 @@ struct hms_rounds {
     struct probe *probes;
     union hms_icmp_address *targets;
     size_t capacity;
+    size_t count; /* of the round under way */
     uint64_t number;
+    int64_t began_ms; /* monotonic, as the loop has it */
     uint64_t began_ns;
     struct hms_storm storm;
     struct hms_rounds_counters counters;
@@ -80,7 +83,8 @@ static int read_address(const char *text, union hms_icmp_address *address)
 static int is_to_be_probed(const struct hms_container *container)
 {
     return container->is_inspected && container->state == HMS_DOCKER_RUNNING &&
-           container->acting == 0 && container->supervision != HMS_REASON_IGNORED &&
+           container->is_address_known && container->acting == 0 &&
+           container->supervision != HMS_REASON_IGNORED &&
            container->supervision != HMS_REASON_IGNORED_BY_LABEL;
 }
 
@@ -105,7 +109,7 @@ static size_t gather_targets(struct hms_rounds *rounds)
             continue;
         memcpy(rounds->probes[count].id, container->id, sizeof(container->id));
         rounds->probes[count].life = container->life;
-        count++;
+        container->place_in_round = count++;
     }
     return count;
 }
@@ -138,12 +142,16 @@ static struct hms_container *judged(struct hms_rounds *rounds, size_t i,
 {
     struct hms_container *container = hms_inventory_find(rounds->inventory, rounds->probes[i].id);
 
-    if (container == NULL || container->life != rounds->probes[i].life)
+    if (container == NULL || container->life != rounds->probes[i].life || container->acting != 0)
         return NULL;
     if (!result->complete || result->sent == 0) {
         rounds->counters.incomplete++;
         return NULL;
     }
+    /* The neighbour entry of an address that changed hands can take a second to settle. */
+    if (result->received < result->sent &&
+        rounds->began_ms < container->guard.up_since_ms + rounds->options->start_grace_ms)
+        return NULL;
     return container;
 }
 
@@ -170,6 +178,7 @@ static void apply_results(struct hms_rounds *rounds, const struct hms_icmp_resul
 
     for (i = 0; i < count; i++) {
         container = judged(rounds, i, &results[i]);
+        rounds->probes[i].is_judged = container != NULL;
         if (container == NULL)
             continue;
         apply_result(rounds, container, &results[i]);
@@ -177,14 +186,11 @@ static void apply_results(struct hms_rounds *rounds, const struct hms_icmp_resul
         newly_bad += (size_t)hms_health_is_newly_bad(&container->health, rounds->number);
         bad += container->health.bad_rounds > 0;
     }
-    judge_storm(rounds, probed, newly_bad, bad);
-    for (i = 0; i < count; i++) {
-        container = results[i].complete && results[i].sent > 0
-                        ? hms_inventory_find(rounds->inventory, rounds->probes[i].id)
-                        : NULL;
-        if (container != NULL && container->life == rounds->probes[i].life)
-            rounds->handlers.on_result(rounds->arg, container);
-    }
+    judge_storm(rounds, probed, newly_bad, bad); /* before anybody is restarted */
+    for (i = 0; i < count; i++)
+        if (rounds->probes[i].is_judged)
+            rounds->handlers.on_result(rounds->arg,
+                                       hms_inventory_find(rounds->inventory, rounds->probes[i].id));
 }
 
 static void finish_close(struct hms_rounds *rounds)
@@ -225,16 +231,18 @@ static void on_pause_over(uv_timer_t *timer)
         .interval_ms = rounds->options->probe_interval_ms,
         .timeout_ms = rounds->options->probe_timeout_ms,
     };
-    size_t count = gather_targets(rounds);
     int error;
 
-    if (count == 0) {
+    rounds->count = gather_targets(rounds);
+    if (rounds->count == 0) {
         idle_then_probe(rounds);
         return;
     }
     rounds->number++;
+    rounds->began_ms = (int64_t)uv_now(rounds->loop);
     rounds->began_ns = uv_hrtime();
-    error = hms_icmp_round(rounds->icmp, &schedule, rounds->targets, count, on_round_done, rounds);
+    error = hms_icmp_round(rounds->icmp, &schedule, rounds->targets, rounds->count, on_round_done,
+                           rounds);
     if (error == HMS_OK) {
         rounds->is_running = 1;
         return;
@@ -266,6 +274,15 @@ struct hms_rounds *hms_rounds_new(uv_loop_t *loop, struct hms_log *log, struct h
     rounds->timer.data = rounds;
     pause_then_probe(rounds);
     return rounds;
+}
+
+void hms_rounds_give_up(struct hms_rounds *rounds, struct hms_container *container)
+{
+    size_t place = container->place_in_round;
+
+    if (rounds->is_running && place < rounds->count &&
+        strcmp(rounds->probes[place].id, container->id) == 0)
+        hms_icmp_give_up(rounds->icmp, place);
 }
 
 int hms_rounds_is_storm(const struct hms_rounds *rounds)

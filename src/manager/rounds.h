@@ -38,6 +38,9 @@ struct hms_rounds *hms_rounds_new(uv_loop_t *loop, struct hms_log *log, struct h
                                   const double *threshold_pct,
                                   const struct hms_rounds_handlers *handlers, void *arg);
 
+/* The container has ended or is gone: the round under way sends nothing more to it. */
+void hms_rounds_give_up(struct hms_rounds *rounds, struct hms_container *container);
+
 int hms_rounds_is_storm(const struct hms_rounds *rounds);
 struct hms_rounds_counters hms_rounds_counters(const struct hms_rounds *rounds);
 

@@ -131,6 +131,7 @@ static int apply_event(struct hms_container *container, const struct hms_docker_
         if (container->acting == 0)
             container->touched_ms = at_ms;
         begin_life(container, at_ms, event->time_ns);
+        container->is_address_known = 0;
         return 1;
     case HMS_DOCKER_ON_KILL:
         on_kill(container, event, at_ms);
@@ -237,6 +238,7 @@ static void apply_info(struct hms_tracker *tracker, struct hms_container *contai
     int64_t known_start_ns = container->is_inspected ? container->info.started_ns : 0;
 
     hms_container_set_info(container, info);
+    container->is_address_known = 1;
     switch (info->state) {
     case HMS_DOCKER_RUNNING:
     case HMS_DOCKER_PAUSED:
@@ -374,7 +376,7 @@ static void on_list(void *arg, const struct hms_docker_row *rows, size_t count, 
     }
     for (i = 0; i < count; i++) {
         container = hms_inventory_add(tracker->inventory, rows[i].id);
-        if (first || !container->is_inspected ||
+        if (first || !container->is_inspected || !container->is_address_known ||
             (container->event_ms <= asked_ms && container->state != rows[i].state))
             inspect(tracker, container);
     }

@@ -247,6 +247,21 @@ static void test_window_bound(void **state)
     assert_int_equal(hms_icmp_flight_room(fixture.flight, 2 * MS), WINDOW);
 }
 
+/* A target that went away in the middle says nothing, whatever came back before. */
+static void test_given_up(void **state)
+{
+    const struct hms_icmp_result *result;
+
+    hms_icmp_flight_sent(fixture.flight, 0, 0, 1 * MS);
+    assert_false(hms_icmp_flight_is_given_up(fixture.flight, 0));
+    hms_icmp_flight_give_up(fixture.flight, 0);
+    assert_true(hms_icmp_flight_is_given_up(fixture.flight, 0));
+    assert_false(hms_icmp_flight_is_given_up(fixture.flight, 1));
+    result = hms_icmp_flight_results(fixture.flight, 0);
+    assert_false(result[0].complete);
+    assert_int_equal(result[0].error, ECANCELED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +273,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_window, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_window_and_dead_targets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_window_bound, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_given_up, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
