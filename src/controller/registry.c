@@ -347,7 +347,7 @@ int hms_host_resolve(const struct hms_host *host, const char *wanted, const char
 const char *hms_host_text(struct hms_host *host, size_t *size_bytes)
 {
     if (host->text == NULL) {
-        host->text = json_dumps(host->content, JSON_COMPACT);
+        host->text = json_dumps(host->content, HMS_JSON_DUMP);
         host->text_size = strlen(host->text);
     }
     *size_bytes = host->text_size;

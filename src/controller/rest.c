@@ -102,7 +102,7 @@ static void respond_text(struct hms_http_exchange *exchange, int status, const c
 static void respond(struct hms_http_exchange *exchange, int status, json_t *body, const char *name,
                     const char *value)
 {
-    char *text = json_dumps(body, JSON_COMPACT);
+    char *text = json_dumps(body, HMS_JSON_DUMP);
 
     respond_text(exchange, status, text, strlen(text), name, value);
     free(text);

@@ -9,6 +9,7 @@
 #include "core/buffer.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/json.h"
 
 static json_t *frame(const struct hms_host *host)
 {
@@ -73,7 +74,7 @@ static int append_content(const struct hms_view *view, struct hms_host *host,
         return hms_buffer_append(buffer, text, size_bytes);
     }
     content = content_of(view, host);
-    single = json_dumps(content, JSON_COMPACT);
+    single = json_dumps(content, HMS_JSON_DUMP);
     result = append(buffer, single);
     free(single);
     json_decref(content);
@@ -85,7 +86,7 @@ static int append_host(const struct hms_view *view, struct hms_host *host,
                        struct hms_buffer *buffer)
 {
     json_t *object = frame(host);
-    char *text = json_dumps(object, JSON_COMPACT);
+    char *text = json_dumps(object, HMS_JSON_DUMP);
     int result = hms_buffer_append(buffer, text, strlen(text) - 1);
 
     free(text);

@@ -104,5 +104,5 @@ json_t *hms_bus_error(const char *type, const char *format, ...)
 void hms_bus_count(struct hms_bus *bus, const json_t *message)
 {
     bus->traffic.messages++;
-    bus->traffic.bytes += json_dumpb(message, NULL, 0, JSON_COMPACT);
+    bus->traffic.bytes += json_dumpb(message, NULL, 0, HMS_JSON_DUMP);
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "core/buffer.h"
+#include "core/json.h"
 
 #define NS_PER_S INT64_C(1000000000)
 
@@ -148,7 +149,7 @@ char *hms_http_answer_error(int status, const char *description)
     json_t *object = json_pack("{s:s, s:s, s:s}", "command", "error", "type",
                                status == 503 ? "connection_error" : "INVALID_REQUEST",
                                "description", description);
-    char *text = json_dumps(object, JSON_COMPACT);
+    char *text = json_dumps(object, HMS_JSON_DUMP);
 
     json_decref(object);
     return text;

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Flags of everything that is written: no blanks, and 0.1 as 0.1 rather than with 17 digits. */
+#define HMS_JSON_DUMP (JSON_COMPACT | JSON_REAL_PRECISION(10))
+
 /* Room for any error text of this module. */
 #define HMS_JSON_ERROR_SIZE 256
 

@@ -94,28 +94,15 @@ static void append(char *line, size_t *used, const char *text)
 }
 
 static size_t format_text(char *line, enum hms_log_level level, const char *module,
-                          const char *message, json_t *fields)
+                          const char *message)
 {
     char when[HMS_CLOCK_TEXT_SIZE];
-    const char *key;
-    json_t *value;
     size_t used = 0;
 
     used += (size_t)snprintf(line, LINE_MAX_BYTES,
                              "%s %-5s %s: ", hms_clock_format(hms_clock_wall_ns(), when),
                              level_names[level], module);
     append(line, &used, message);
-    json_object_foreach(fields, key, value)
-    {
-        char *text = json_is_string(value) ? hms_strdup(json_string_value(value))
-                                           : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-
-        append(line, &used, " ");
-        append(line, &used, key);
-        append(line, &used, "=");
-        append(line, &used, text ? text : "?");
-        free(text);
-    }
     line[used++] = '\n';
     return used;
 }
@@ -135,7 +122,7 @@ static json_t *json_line(enum hms_log_level level, const char *module, const cha
 /* Returns the size, or 0 if the object does not fit; takes the reference over. */
 static size_t dump_line(char *line, json_t *object)
 {
-    size_t used = json_dumpb(object, line, LINE_MAX_BYTES - 1, JSON_COMPACT);
+    size_t used = json_dumpb(object, line, LINE_MAX_BYTES - 1, HMS_JSON_DUMP);
 
     json_decref(object);
     return used <= LINE_MAX_BYTES - 1 ? used : 0;
@@ -175,7 +162,7 @@ static void put_message(struct hms_log *log, enum hms_log_level level, const cha
 
     vsnprintf(text, sizeof(text), message, args);
     used = log->format == HMS_LOG_JSON ? format_json(line, level, module, text, fields)
-                                       : format_text(line, level, module, text, fields);
+                                       : format_text(line, level, module, text);
     put(log, line, used);
 }
 
@@ -191,7 +178,7 @@ static void tell_dropped(struct hms_log *log)
     snprintf(text, sizeof(text), "%llu lines dropped: the reader is slow",
              (unsigned long long)missing);
     used = log->format == HMS_LOG_JSON ? format_json(line, HMS_LOG_WARN, "log", text, NULL)
-                                       : format_text(line, HMS_LOG_WARN, "log", text, NULL);
+                                       : format_text(line, HMS_LOG_WARN, "log", text);
     if (put(log, line, used))
         log->dropped_told += missing;
     else

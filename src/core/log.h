@@ -26,7 +26,11 @@ void hms_log_free(struct hms_log *log);
 void hms_log(struct hms_log *log, enum hms_log_level level, const char *module, const char *message,
              ...) __attribute__((format(printf, 4, 5)));
 
-/* The same with an object of further fields, whose reference is taken over; NULL is allowed. */
+/*
+ * The same with an object of further fields for programs, whose reference is taken over; NULL is
+ * allowed. JSON lines have them; text lines are for people and have the message alone, which must
+ * therefore say everything that matters.
+ */
 void hms_log_fields(struct hms_log *log, enum hms_log_level level, const char *module,
                     json_t *fields, const char *message, ...) __attribute__((format(printf, 5, 6)));
 

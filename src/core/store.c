@@ -251,7 +251,7 @@ static void begin_write(struct hms_store *store)
     assert(store->state != STORE_WRITING && store->state != STORE_CLOSED);
     document = store->snapshot(store->snapshot_arg);
     /* Turned into text here: a snapshot may share values with what changes on the loop. */
-    store->text = json_dumps(document, JSON_COMPACT);
+    store->text = json_dumps(document, HMS_JSON_DUMP);
     json_decref(document);
     assert(store->text != NULL);
     store->wanted = 0;

@@ -2,6 +2,7 @@
 #include "manager/decision.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -40,6 +41,48 @@ struct hms_decision *hms_decisions_find(struct hms_decisions *decisions, uint64_
         return NULL;
     decision = &decisions->ring[(number - 1) % HMS_DECISIONS];
     return decision->number == number ? decision : NULL;
+}
+
+static const char *verb_of(enum hms_cause cause)
+{
+    switch (cause) {
+    case HMS_CAUSE_STOPPED:
+        return "was stopped";
+    case HMS_CAUSE_KILLED:
+        return "was killed";
+    case HMS_CAUSE_CRASHED:
+        return "crashed";
+    case HMS_CAUSE_OOM:
+        return "ran out of memory";
+    case HMS_CAUSE_COMPLETED:
+        return "finished";
+    case HMS_CAUSE_OURS:
+        return "was left down by a restart";
+    case HMS_CAUSE_NONE:
+    case HMS_CAUSE_UNKNOWN:
+        break;
+    }
+    return "is down";
+}
+
+char *hms_decision_occasion(const struct hms_decision *decision,
+                            char text[HMS_DECISION_OCCASION_SIZE])
+{
+    struct hms_exit end = {.exit_code = decision->exit_code};
+    const char *verb = verb_of(decision->cause);
+
+    if (decision->trigger == HMS_TRIGGER_LOSS)
+        snprintf(text, HMS_DECISION_OCCASION_SIZE, "loses %.1f %% of its packets",
+                 decision->sample_count > 0 ? (double)decision->samples_pct[0] : 0.0);
+    else if (decision->trigger == HMS_TRIGGER_REQUESTED)
+        snprintf(text, HMS_DECISION_OCCASION_SIZE, "is wanted");
+    else if (decision->cause == HMS_CAUSE_CRASHED && hms_exit_signal(&end) != 0)
+        snprintf(text, HMS_DECISION_OCCASION_SIZE, "%s (signal %d)", verb, hms_exit_signal(&end));
+    else if (decision->cause == HMS_CAUSE_CRASHED)
+        snprintf(text, HMS_DECISION_OCCASION_SIZE, "%s (exit code %d)", verb, decision->exit_code);
+    else
+        snprintf(text, HMS_DECISION_OCCASION_SIZE, "%s", verb);
+    return text;
 }
 
 static void set_time(json_t *object, const char *key, int64_t wall_ns)

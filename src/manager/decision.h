@@ -59,6 +59,14 @@ struct hms_decision *hms_decisions_find(struct hms_decisions *decisions, uint64_
 json_t *hms_decision_json(const struct hms_decision *decision);
 json_t *hms_decisions_json(const struct hms_decisions *decisions);
 
+/* Room for any sentence of hms_decision_occasion(). */
+#define HMS_DECISION_OCCASION_SIZE 80
+
+/* What a decision answers, for people: "was killed", "crashed (exit code 3)", "loses 85.0 % of its
+ * packets". Returns text. */
+char *hms_decision_occasion(const struct hms_decision *decision,
+                            char text[HMS_DECISION_OCCASION_SIZE]);
+
 /* "stopped", "failed", "loss", "requested". */
 const char *hms_trigger_name(enum hms_trigger trigger);
 

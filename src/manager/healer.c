@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/docker.h"
 #include "core/error.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "manager/rules.h"
 
@@ -98,19 +99,37 @@ static struct hms_decision *record(struct hms_container *container, enum hms_tri
     return decision;
 }
 
+/* "c003 was killed: start asked for", and all of the record for programs. */
 static void log_decision(struct hms_healer *healer, const struct hms_container *container,
                          const struct hms_decision *decision, enum hms_log_level level,
-                         const char *message)
+                         const char *what)
 {
+    char occasion[HMS_DECISION_OCCASION_SIZE];
     json_t *fields;
 
     if (!hms_log_enabled(healer->log, level))
         return;
     fields = hms_decision_json(decision);
     json_object_del(fields, "time");
-    json_object_set_new(fields, "container", json_string(container->info.name));
+    json_object_set_new(fields, "container", hms_json_text(container->info.name));
     json_object_set_new(fields, "id", json_stringn(container->id, HMS_DOCKER_SHORT_ID_DIGITS));
-    hms_log_fields(healer->log, level, "healer", fields, "%s", message);
+    hms_log_fields(healer->log, level, "healer", fields, "%s %s: %s", container->info.name,
+                   hms_decision_occasion(decision, occasion), what);
+}
+
+static void log_outcome(struct hms_healer *healer, const struct hms_container *container,
+                        const struct hms_decision *decision, int is_fine)
+{
+    char what[sizeof(decision->text) + 64];
+
+    if (decision->outcome == HMS_OUTCOME_DONE)
+        snprintf(what, sizeof(what), "runs again after %.0f ms",
+                 (double)(decision->done_ns - decision->time_ns) / 1e6);
+    else if (decision->outcome == HMS_OUTCOME_ALREADY)
+        snprintf(what, sizeof(what), "runs already, somebody else was first");
+    else
+        snprintf(what, sizeof(what), "could not be started: %s", decision->text);
+    log_decision(healer, container, decision, is_fine ? HMS_LOG_INFO : HMS_LOG_WARN, what);
 }
 
 static void arm_timer(struct hms_healer *healer, int64_t due_ms);
@@ -260,8 +279,7 @@ static void take_answer(struct hms_healer *healer, struct hms_container *contain
         decision->outcome = outcome;
         decision->done_ns = hms_clock_wall_ns();
         snprintf(decision->text, sizeof(decision->text), "%s", answer->message);
-        log_decision(healer, container, decision, is_fine ? HMS_LOG_INFO : HMS_LOG_WARN,
-                     answer->error == HMS_OK ? "runs again" : "did not start");
+        log_outcome(healer, container, decision, is_fine);
     }
     healer->handlers.on_remember(healer->arg);
     healer->handlers.on_changed(healer->arg, container);
@@ -296,9 +314,12 @@ static void on_answer(void *arg, const struct hms_docker_answer *answer)
     serve_queue(healer);
 }
 
-/* Whether such a ruling is worth a record: not the waits that every stop goes through. */
-static int is_notable(const struct hms_ruling *ruling)
+/* Whether such a ruling is worth a record: not the waits that every stop goes through, nor that a
+ * container is not supervised. */
+static int is_notable(const struct hms_container *container, const struct hms_ruling *ruling)
 {
+    if (container->supervision != HMS_REASON_CLEAR)
+        return 0;
     switch (ruling->reason) {
     case HMS_REASON_STOP_GRACE:
     case HMS_REASON_RESTARTED:
@@ -320,22 +341,25 @@ static void note_ruling(struct hms_healer *healer, struct hms_container *contain
     uint64_t key = (container->life << 16) | ((uint64_t)trigger << 12) |
                    ((uint64_t)ruling->kind << 8) | (uint64_t)ruling->reason;
     struct hms_decision *decision;
+    char what[128];
 
     container->standing = ruling->reason;
     if (ruling->reason == HMS_REASON_QUARANTINE && !container->guard.is_quarantined) {
         hms_guard_quarantine(&container->guard);
         healer->handlers.on_remember(healer->arg);
     }
-    if (is_notable(ruling) && container->decided != key) {
+    if (is_notable(container, ruling) && container->decided != key) {
         container->decided = key;
         decision = record(container, trigger, ruling->reason);
         if (ruling->reason == HMS_REASON_OBSERVE) {
             decision->outcome = HMS_OUTCOME_OBSERVED;
             decision->action = trigger == HMS_TRIGGER_LOSS ? HMS_ACTION_RESTART : HMS_ACTION_START;
         }
+        snprintf(what, sizeof(what), "%s: %s",
+                 ruling->kind == HMS_RULING_WAIT ? "waiting" : "left alone",
+                 hms_reason_text(ruling->reason));
         log_decision(healer, container, decision,
-                     ruling->reason == HMS_REASON_QUARANTINE ? HMS_LOG_WARN : HMS_LOG_INFO,
-                     ruling->kind == HMS_RULING_WAIT ? "waiting" : "left alone");
+                     ruling->reason == HMS_REASON_QUARANTINE ? HMS_LOG_WARN : HMS_LOG_INFO, what);
         healer->handlers.on_remember(healer->arg);
     }
     healer->handlers.on_changed(healer->arg, container);
