@@ -50,6 +50,7 @@ struct hms_docker_watch {
     int64_t alive_ms;        /* when the engine last told something; 0: never */
     int64_t replay_until_ns; /* where replay ends and the live stream begins */
     int64_t last_event_ns;
+    int64_t floor_ns; /* events up to then are not asked for */
     int is_listing;
     int list_again;
     int list_first;
@@ -154,8 +155,9 @@ static void on_stream_event(void *arg, const struct hms_docker_event *event)
     watch->alive_ms = hms_clock_mono_ms();
     if (is_known(watch, event))
         return;
-    /* Before the first contact the overlap reaches back into what the user knows already. */
-    if (watch->contact_ms == 0 && event->time_ns <= watch->options.since_ns)
+    /* The overlap reaches back into what is not asked for. Not further: a clock may be set back. */
+    if (replayed && event->time_ns <= watch->floor_ns &&
+        event->time_ns > watch->floor_ns - 2 * OVERLAP_NS)
         return;
     note_time(watch, event->time_ns);
     if (event->action == HMS_DOCKER_ON_NETWORK && event->id[0] == '\0')
@@ -221,6 +223,8 @@ static void replay(struct hms_docker_watch *watch)
     int64_t since_ns = missing_since_ns(watch);
 
     watch->replay_until_ns = hms_docker_now_ns(watch->docker);
+    if (watch->floor_ns == 0)
+        watch->floor_ns = watch->replay_until_ns;
     if (since_ns == 0) {
         open_stream(watch, 0);
         return;
@@ -407,6 +411,7 @@ struct hms_docker_watch *hms_docker_watch_new(uv_loop_t *loop, struct hms_log *l
     watch->handlers = *handlers;
     watch->arg = arg;
     watch->options = *options;
+    watch->floor_ns = options->since_ns;
     watch->options.list_period_ms = value_or(options->list_period_ms, LIST_PERIOD_MS);
     watch->options.answer_timeout_ms = value_or(options->answer_timeout_ms, ANSWER_TIMEOUT_MS);
     watch->options.backoff_min_ms = value_or(options->backoff_min_ms, BACKOFF_MIN_MS);
