@@ -257,10 +257,12 @@ static void settle(struct hms_healer *healer, struct hms_container *container,
         return;
     }
     hms_guard_answered(guard, action->trigger, answer->error == HMS_OK, now_ms(healer));
-    if (answer->error == HMS_OK && !is_seen_in_events(container, action))
-        guard->restarted_until_ms = now_ms(healer) + EVENT_LAG_MS;
-    else
+    if (answer->error != HMS_OK || is_seen_in_events(container, action)) {
         hms_exit_own_stop(&container->end, 0);
+        return;
+    }
+    guard->restarted_until_ms = now_ms(healer) + EVENT_LAG_MS;
+    healer->handlers.on_doubt(healer->arg, container);
 }
 
 static void take_answer(struct hms_healer *healer, struct hms_container *container,

@@ -18,6 +18,8 @@ struct hms_log;
 struct hms_healer_handlers {
     /* What is shown of a container has changed. */
     void (*on_changed)(void *arg, struct hms_container *container);
+    /* The engine has done what its events do not tell yet: it has to be asked. */
+    void (*on_doubt)(void *arg, struct hms_container *container);
     /* What has to survive a restart has changed. */
     void (*on_remember)(void *arg);
 };

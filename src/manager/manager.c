@@ -161,6 +161,13 @@ static void on_decision(void *arg, struct hms_container *container)
     hms_report_touch(manager->report, container);
 }
 
+static void on_doubt(void *arg, struct hms_container *container)
+{
+    struct hms_manager *manager = arg;
+
+    hms_tracker_refresh(manager->tracker, container);
+}
+
 static json_t *describe_host(void *arg)
 {
     struct hms_manager *manager = arg;
@@ -229,6 +236,7 @@ static void start_parts(struct hms_manager *manager)
     };
     static const struct hms_healer_handlers healer_handlers = {
         .on_changed = on_decision,
+        .on_doubt = on_doubt,
         .on_remember = remember_soon,
     };
     int64_t oldest_ns = hms_clock_wall_ns() - REPLAY_NS;
