@@ -37,7 +37,8 @@ struct hms_healer {
     int64_t timer_due_ms; /* 0: not running */
     int is_synced;
     int is_storm;
-    int running; /* calls under way */
+    int running;          /* calls under way ... */
+    int running_for_loss; /* ... and those of them that restart for loss */
     uint64_t last_queued;
     int is_closing;
     int is_timer_closed;
@@ -183,7 +184,9 @@ static void act(struct hms_healer *healer, struct hms_container *container,
     action->life = container->life;
     action->trigger = trigger;
     healer->running++;
+    healer->running_for_loss += trigger == HMS_TRIGGER_LOSS;
     container->acting = decision->number;
+    container->queued = 0;
     container->end_event_ns = 0;
     if (trigger == HMS_TRIGGER_LOSS) {
         listed_ms += stop_timeout_s(container) * INT64_C(1000);
@@ -205,21 +208,36 @@ static void act(struct hms_healer *healer, struct hms_container *container,
     healer->handlers.on_changed(healer->arg, container);
 }
 
-/* Lets the container that waits longest have the free place. */
+/* Whether one more may be (re)started. A restart for loss can take as long as the container's stop
+ * timeout: half of the places are kept free of them, for containers that are down. */
+static int has_place(const struct hms_healer *healer, enum hms_trigger trigger)
+{
+    int places = healer->options->concurrent_restarts;
+
+    if (trigger == HMS_TRIGGER_LOSS && healer->running_for_loss >= (places + 1) / 2)
+        return 0;
+    return healer->running < places;
+}
+
+/* The container that waits longest among those for which there is a place, or NULL. */
+static struct hms_container *next_in_queue(struct hms_healer *healer)
+{
+    struct hms_container *container, *next = NULL;
+
+    for (container = hms_inventory_first(healer->inventory); container != NULL;
+         container = container->hh.next)
+        if (container->queued != 0 && has_place(healer, container->queued_for) &&
+            (next == NULL || container->queued < next->queued))
+            next = container;
+    return next;
+}
+
 static void serve_queue(struct hms_healer *healer)
 {
-    while (!healer->is_closing && healer->running < healer->options->concurrent_restarts) {
-        struct hms_container *container, *next = NULL;
+    struct hms_container *next;
 
-        for (container = hms_inventory_first(healer->inventory); container != NULL;
-             container = container->hh.next)
-            if (container->queued != 0 && (next == NULL || container->queued < next->queued))
-                next = container;
-        if (next == NULL)
-            return;
-        next->queued = 0;
-        hms_healer_consider(healer, next);
-    }
+    while (!healer->is_closing && (next = next_in_queue(healer)) != NULL)
+        hms_healer_consider(healer, next); /* acts, or takes it out of the queue */
 }
 
 static enum hms_outcome outcome_of(const struct hms_docker_answer *answer)
@@ -302,6 +320,7 @@ static void on_answer(void *arg, const struct hms_docker_answer *answer)
     struct hms_container *container = hms_inventory_find(healer->inventory, action->id);
 
     healer->running--;
+    healer->running_for_loss -= action->trigger == HMS_TRIGGER_LOSS;
     if (container != NULL && container->acting == action->number)
         take_answer(healer, container, action, answer);
     else
@@ -367,9 +386,13 @@ static void note_ruling(struct hms_healer *healer, struct hms_container *contain
     healer->handlers.on_changed(healer->arg, container);
 }
 
-static void enqueue(struct hms_healer *healer, struct hms_container *container)
+/* One that waits already keeps its place. */
+static void enqueue(struct hms_healer *healer, struct hms_container *container,
+                    enum hms_trigger trigger)
 {
-    container->queued = ++healer->last_queued;
+    if (container->queued == 0 || container->queued_for != trigger)
+        container->queued = ++healer->last_queued;
+    container->queued_for = trigger;
     container->standing = HMS_REASON_CONCURRENCY;
 }
 
@@ -379,12 +402,13 @@ static void apply(struct hms_healer *healer, struct hms_container *container,
     if (ruling.kind == HMS_RULING_ACT && healer->options->observe)
         ruling = (struct hms_ruling){.kind = HMS_RULING_LEAVE, .reason = HMS_REASON_OBSERVE};
     if (ruling.kind == HMS_RULING_ACT) {
-        if (healer->running < healer->options->concurrent_restarts)
+        if (has_place(healer, trigger))
             act(healer, container, trigger);
         else
-            enqueue(healer, container);
+            enqueue(healer, container, trigger);
         return;
     }
+    container->queued = 0;
     /* A running container is looked at after each round: only what is known then counts. */
     if (ruling.kind == HMS_RULING_WAIT && trigger != HMS_TRIGGER_LOSS) {
         container->due_ms = ruling.not_before_ms;
@@ -410,14 +434,16 @@ void hms_healer_consider(struct hms_healer *healer, struct hms_container *contai
     struct hms_facts facts;
 
     container->due_ms = 0;
-    container->queued = 0;
-    if (healer->is_closing || !healer->is_synced || !container->is_inspected)
+    if (healer->is_closing || !healer->is_synced || !container->is_inspected) {
+        container->queued = 0;
         return;
+    }
     gather_facts(healer, container, &facts);
     if (hms_container_is_up(container)) {
         settle_quarantine(healer, container);
         ruling = hms_rules_loss(&facts, now_ms(healer));
         if (ruling.kind == HMS_RULING_LEAVE && ruling.reason == HMS_REASON_CLEAR) {
+            container->queued = 0;
             container->standing =
                 container->guard.is_quarantined ? HMS_REASON_QUARANTINE : container->supervision;
             return;

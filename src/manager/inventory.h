@@ -62,9 +62,10 @@ struct hms_container {
     uint64_t decided;         /* summary of the last ruling recorded, so that none repeats */
     int64_t due_ms;           /* monotonic; when to look at it again; 0: not before an event */
     uint64_t queued;          /* place in the queue for a restart; 0: not in it */
-    uint64_t acting;          /* number of the decision whose (re)start is under way; 0: none */
-    uint64_t loss_decision;   /* number of the last restart for loss; 0: none */
-    uint64_t restarts;        /* asked for by us and done */
+    enum hms_trigger queued_for;
+    uint64_t acting;        /* number of the decision whose (re)start is under way; 0: none */
+    uint64_t loss_decision; /* number of the last restart for loss; 0: none */
+    uint64_t restarts;      /* asked for by us and done */
 
     /* report */
     json_t *entry;      /* of the monitor log; never changed once made; NULL: to be made */
