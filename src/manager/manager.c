@@ -118,8 +118,6 @@ static void on_synced(void *arg)
 {
     struct hms_manager *manager = arg;
 
-    hms_log(manager->log, HMS_LOG_INFO, "manager", "in sync with the Docker Engine: %zu containers",
-            hms_inventory_count(manager->inventory));
     manager->engine_problem[0] = '\0';
     manager->is_ready = 1;
     hms_healer_set_synced(manager->healer, 1);
@@ -130,7 +128,6 @@ static void on_engine_down(void *arg, const char *reason)
 {
     struct hms_manager *manager = arg;
 
-    hms_log(manager->log, HMS_LOG_WARN, "manager", "the Docker Engine does not answer: %s", reason);
     snprintf(manager->engine_problem, sizeof(manager->engine_problem),
              "the Docker Engine does not answer: %s", reason);
     hms_healer_set_synced(manager->healer, 0);
