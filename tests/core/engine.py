@@ -10,7 +10,8 @@ disconnect and reconnect) and the image "t" is there (busybox). Then each comman
 "ok TEXT" or "error TEXT":
 
   docker ARGUMENT...   runs the docker command
-  churn NAME COUNT     pauses and unpauses a container COUNT times: two events each
+  churn NAME COUNT     renames a container and back, COUNT times: two events each (unlike pause
+                       and unpause, of which Docker tells one twice now and then)
   clear                removes all containers
   kill | start         ends dockerd with SIGKILL; starts it and waits until it answers
   freeze | thaw        SIGSTOP, SIGCONT
@@ -201,8 +202,8 @@ class Engine:
 
     def churn(self, name, count):
         for _ in range(int(count)):
-            for verb in ("pause", "unpause"):
-                status, text = self.request("POST", f"/containers/{name}/{verb}")
+            for old, new in ((name, f"{name}-"), (f"{name}-", name)):
+                status, text = self.request("POST", f"/containers/{old}/rename?name={new}")
                 if status != 204:
                     raise RuntimeError(text)
 

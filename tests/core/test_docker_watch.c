@@ -20,7 +20,7 @@ struct seen {
     struct seen *next;
     struct fixture *fixture;
     struct hms_docker_watch *watch;
-    int events, replayed, pauses, unpauses, networks, lists, first_lists, downs;
+    int events, replayed, renames, networks, lists, first_lists, downs;
     int is_out_of_order; /* a live event before a replayed one of the same contact */
     int is_doubled;
     int live; /* since the last first list or on_down */
@@ -64,8 +64,7 @@ static void on_event(void *arg, const struct hms_docker_event *event, int replay
     seen->replayed += replayed;
     seen->is_out_of_order |= replayed && seen->live;
     seen->live |= !replayed;
-    seen->pauses += event->action == HMS_DOCKER_ON_PAUSE;
-    seen->unpauses += event->action == HMS_DOCKER_ON_UNPAUSE;
+    seen->renames += event->action == HMS_DOCKER_ON_RENAME;
 }
 
 static void on_networks(void *arg, const struct hms_docker_network *networks, size_t count)
@@ -246,17 +245,16 @@ static void test_cut_contact(void **state)
     run_until(fixture, &seen->lists, 1, "first list");
     for (round = 0; round < 3; round++) {
         engine_do(the_engine, "churn cut 10");
-        run_until(fixture, &seen->unpauses, round * 60 + 10, "events before the cut");
+        run_until(fixture, &seen->renames, round * 120 + 20, "events before the cut");
         engine_do(the_engine, "cut");
         run_until(fixture, &seen->downs, round + 1, "loss of contact");
         engine_do(the_engine, "churn cut 50");
         engine_do(the_engine, "join");
         run_until(fixture, &seen->first_lists, round + 2, "contact");
-        run_until(fixture, &seen->unpauses, round * 60 + 60, "missed events");
-        assert_int_equal(seen->pauses, seen->unpauses);
+        run_until(fixture, &seen->renames, round * 120 + 120, "missed events");
         assert_int_equal(seen->replayed, (round + 1) * 100);
     }
-    assert_int_equal(seen->unpauses, 180);
+    assert_int_equal(seen->renames, 360);
     end(seen);
 }
 
@@ -271,7 +269,7 @@ static void test_resume(void **state)
     begin(fixture, before, 0, 0);
     run_until(fixture, &before->lists, 1, "first list");
     engine_do(the_engine, "churn resume 20");
-    run_until(fixture, &before->unpauses, 20, "events");
+    run_until(fixture, &before->renames, 40, "events");
     last_ns = hms_docker_watch_last_event_ns(before->watch);
     assert_int_equal(last_ns, before->told[before->events - 1].time_ns);
     end(before);
@@ -279,11 +277,10 @@ static void test_resume(void **state)
     engine_do(the_engine, "churn resume 30");
     begin(fixture, after, last_ns, 0);
     run_until(fixture, &after->first_lists, 1, "first list");
-    assert_int_equal(after->unpauses, 30); /* all before the list */
-    assert_int_equal(after->pauses, 30);
+    assert_int_equal(after->renames, 60); /* all before the list */
     assert_int_equal(after->replayed, 60);
     engine_do(the_engine, "churn resume 1");
-    run_until(fixture, &after->unpauses, 31, "live event");
+    run_until(fixture, &after->renames, 62, "live event");
     assert_int_equal(after->replayed, 60);
     end(after);
 }
@@ -299,7 +296,7 @@ static void test_engine_dies(void **state)
     run_until(fixture, &seen->lists, 1, "first list");
     assert_int_equal(seen->running, 1);
     engine_do(the_engine, "churn mortal 100");
-    run_until(fixture, &seen->unpauses, 100, "events before the death");
+    run_until(fixture, &seen->renames, 200, "events before the death");
     engine_do(the_engine, "kill");
     run_until(fixture, &seen->downs, 1, "loss of contact");
     engine_do(the_engine, "start");
@@ -309,10 +306,10 @@ static void test_engine_dies(void **state)
     assert_int_equal(seen->running, 0); /* the engine ends what it finds at its start */
     engine_do(the_engine, "docker start mortal");
     engine_do(the_engine, "churn mortal 60");
-    run_until(fixture, &seen->unpauses, 160, "events after the death");
-    assert_int_equal(seen->pauses, 160);
+    run_until(fixture, &seen->renames, 320, "events after the death");
     run_until(fixture, &seen->lists, seen->lists + 2, "list");
     assert_int_equal(seen->running, 1);
+    assert_int_equal(seen->renames, 320);
     end(seen);
 }
 
@@ -330,7 +327,7 @@ static void test_engine_freezes(void **state)
     engine_do(the_engine, "thaw");
     run_until(fixture, &seen->first_lists, 2, "contact");
     engine_do(the_engine, "churn frozen 10");
-    run_until(fixture, &seen->unpauses, 10, "events");
+    run_until(fixture, &seen->renames, 20, "events");
     end(seen);
 }
 
