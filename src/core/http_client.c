@@ -8,6 +8,7 @@
  */
 #include "core/http_client.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -631,10 +632,15 @@ void hms_http_client_close(struct hms_http_client *client, void (*closed)(void *
     client->closing = 1;
     client->closed = closed;
     client->closed_arg = arg;
-    while ((request = TAILQ_FIRST(&client->running)) != NULL)
+    while ((request = TAILQ_FIRST(&client->running)) != NULL) {
         hms_http_cancel(request);
-    while ((lane = LIST_FIRST(&client->lanes)) != NULL)
-        hms_http_cancel(TAILQ_FIRST(&lane->waiting)); /* the last one takes the lane with it */
+        assert(TAILQ_FIRST(&client->running) != request);
+    }
+    while ((lane = LIST_FIRST(&client->lanes)) != NULL) {
+        request = TAILQ_FIRST(&lane->waiting);
+        hms_http_cancel(request); /* the last one takes the lane with it */
+        assert(LIST_FIRST(&client->lanes) != lane || TAILQ_FIRST(&lane->waiting) != request);
+    }
     curl_multi_cleanup(client->multi);
     while (!LIST_EMPTY(&client->watchers))
         close_watcher(LIST_FIRST(&client->watchers));
