@@ -14,6 +14,7 @@
 #include "core/alloc.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/log.h"
 
 #define LIST_PERIOD_MS    10000
@@ -107,23 +108,14 @@ static void expect_answer(struct hms_docker_watch *watch)
 
 /* --- events --------------------------------------------------------------------------------- */
 
-static uint64_t hash(uint64_t key, const void *data, size_t size)
-{
-    const unsigned char *byte = data;
-
-    for (; size > 0; size--, byte++) /* FNV-1a */
-        key = (key ^ *byte) * UINT64_C(0x100000001b3);
-    return key;
-}
-
 static uint64_t event_key(const struct hms_docker_event *event)
 {
-    uint64_t key = UINT64_C(0xcbf29ce484222325);
+    uint64_t key = HMS_HASH_SEED;
     int action = (int)event->action;
 
-    key = hash(key, &event->time_ns, sizeof(event->time_ns));
-    key = hash(key, &action, sizeof(action));
-    return hash(key, event->id, strlen(event->id));
+    key = hms_hash(key, &event->time_ns, sizeof(event->time_ns));
+    key = hms_hash(key, &action, sizeof(action));
+    return hms_hash(key, event->id, strlen(event->id));
 }
 
 /* Whether the event was told already; remembers it. */

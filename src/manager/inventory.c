@@ -43,13 +43,22 @@ struct hms_inventory *hms_inventory_new(const struct hms_guard_limits *limits)
     return inventory;
 }
 
+static void release(struct hms_container *container)
+{
+    if (container->is_inspected)
+        hms_docker_container_clear(&container->info);
+    json_decref(container->entry);
+    free(container);
+}
+
 void hms_inventory_free(struct hms_inventory *inventory)
 {
-    struct hms_container *container, *next;
+    struct hms_container *container = inventory->by_id, *next;
 
-    HASH_ITER(hh, inventory->by_id, container, next)
-    {
-        hms_inventory_remove(inventory, container);
+    HASH_CLEAR(hh, inventory->by_id); /* the table only: the containers are still linked */
+    for (; container != NULL; container = next) {
+        next = container->hh.next;
+        release(container);
     }
     free(inventory);
 }
@@ -80,10 +89,7 @@ struct hms_container *hms_inventory_add(struct hms_inventory *inventory, const c
 void hms_inventory_remove(struct hms_inventory *inventory, struct hms_container *container)
 {
     HASH_DEL(inventory->by_id, container);
-    if (container->is_inspected)
-        hms_docker_container_clear(&container->info);
-    json_decref(container->entry);
-    free(container);
+    release(container);
 }
 
 struct hms_container *hms_inventory_first(struct hms_inventory *inventory)

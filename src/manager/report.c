@@ -12,6 +12,7 @@
 #include "core/alloc.h"
 #include "core/bus.h"
 #include "core/clock.h"
+#include "core/hash.h"
 #include "core/json.h"
 #include "manager/inventory.h"
 #include "manager/tracker.h"
@@ -152,16 +153,6 @@ static json_t *make_entry(const struct hms_report *report, struct hms_container 
     return entry;
 }
 
-/* FNV-1a (Fowler, Noll, Vo), for telling one state of an entry from another. */
-static uint64_t hash(uint64_t seed, const void *data, size_t size)
-{
-    const unsigned char *byte = data;
-
-    for (; size > 0; size--, byte++)
-        seed = (seed ^ *byte) * UINT64_C(0x100000001b3);
-    return seed;
-}
-
 static uint64_t sign(const struct hms_report *report, const struct hms_container *container)
 {
     const char *address = address_of(report, container);
@@ -177,11 +168,11 @@ static uint64_t sign(const struct hms_report *report, const struct hms_container
         (int64_t)container->decisions.count,
         container->measure.is_known,
     };
-    uint64_t value = UINT64_C(0xcbf29ce484222325);
+    uint64_t value = HMS_HASH_SEED;
 
-    value = hash(value, parts, sizeof(parts));
-    value = hash(value, address, strlen(address));
-    return hash(value, container->info.name, strlen(container->info.name));
+    value = hms_hash(value, parts, sizeof(parts));
+    value = hms_hash(value, address, strlen(address));
+    return hms_hash(value, container->info.name, strlen(container->info.name));
 }
 
 static int is_loss_news(const struct hms_container *container)

@@ -151,12 +151,12 @@ static int apply_event(struct hms_container *container, const struct hms_docker_
         container->state = HMS_DOCKER_PAUSED;
         container->since_ns = event->time_ns;
         container->life++;
-        return 0;
+        return 1; /* the engine can tell pauses twice, or in the wrong order */
     case HMS_DOCKER_ON_UNPAUSE:
         container->state = HMS_DOCKER_RUNNING;
         container->since_ns = event->time_ns;
         container->life++;
-        return 0;
+        return 1;
     case HMS_DOCKER_ON_RENAME:
         container->touched_ms = at_ms;
         return 1;
