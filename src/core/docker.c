@@ -160,13 +160,14 @@ static struct docker_op *first_unbegun(struct hms_docker *docker, uint64_t last)
     return NULL;
 }
 
-static void on_owed(uv_timer_t *timer)
+static void on_owed(uv_idle_t *idle)
 {
-    struct hms_docker *docker = timer->data;
+    struct hms_docker *docker = idle->data;
     uint64_t last = docker->last_number;
     struct docker_op *op;
 
-    while ((op = first_unbegun(docker, last)) != NULL)
+    uv_idle_stop(idle);
+    while (!docker->closing && (op = first_unbegun(docker, last)) != NULL)
         finish_unbegun(op);
 }
 
@@ -175,7 +176,7 @@ static void owe(struct docker_op *op, int error)
     op->request = NULL;
     op->error = error;
     op->reason = hms_strerror(error);
-    uv_timer_start(&op->docker->owed_timer, on_owed, 0, 0);
+    uv_idle_start(&op->docker->owed, on_owed);
 }
 
 void hms_docker_op_begin(struct docker_op *op, const char *method, const char *path,
@@ -483,8 +484,8 @@ int hms_docker_open(struct hms_docker **opened, uv_loop_t *loop, struct hms_log 
         return HMS_EINVAL;
     }
     docker->http = hms_http_client_new(loop, CONNECTIONS);
-    uv_timer_init(loop, &docker->owed_timer);
-    docker->owed_timer.data = docker;
+    uv_idle_init(loop, &docker->owed);
+    docker->owed.data = docker;
     docker->open_parts = 2;
     *opened = docker;
     return HMS_OK;
@@ -504,7 +505,7 @@ static void on_http_closed(void *arg)
     on_part_closed(arg);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_owed_closed(uv_handle_t *handle)
 {
     on_part_closed(handle->data);
 }
@@ -517,5 +518,5 @@ void hms_docker_close(struct hms_docker *docker, void (*closed)(void *arg), void
     while (!TAILQ_EMPTY(&docker->ops))
         hms_docker_op_cancel(TAILQ_FIRST(&docker->ops));
     hms_http_client_close(docker->http, on_http_closed, docker);
-    uv_close((uv_handle_t *)&docker->owed_timer, on_timer_closed);
+    uv_close((uv_handle_t *)&docker->owed, on_owed_closed);
 }

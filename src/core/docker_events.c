@@ -16,7 +16,7 @@
 #include "core/log.h"
 
 #define LINE_LIMIT_BYTES     (1024 * 1024)
-#define BUFFER_LIMIT_BYTES   (8 * 1024 * 1024) /* a line and the largest piece that can follow it */
+#define BUFFER_LIMIT_BYTES   (LINE_LIMIT_BYTES + 64 * 1024) /* a line and a piece of the next */
 #define REPLAY_TIMEOUT_MS    30000
 #define NS_PER_S             INT64_C(1000000000)
 #define COMPLAINTS_PERIOD_MS 60000

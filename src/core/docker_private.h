@@ -39,7 +39,7 @@ struct hms_docker {
     char api[HMS_DOCKER_API_SIZE];
     int64_t skew_ns; /* the engine's clock minus ours */
     TAILQ_HEAD(, docker_op) ops;
-    uv_timer_t owed_timer; /* runs done of ops that could not begin */
+    uv_idle_t owed; /* runs done of ops that could not begin */
     uint64_t last_number;
     int closing;
     int open_parts;

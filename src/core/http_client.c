@@ -18,11 +18,15 @@
 
 #include "core/alloc.h"
 #include "core/buffer.h"
+#include "core/clock.h"
 #include "core/error.h"
 
 #define WAITING_MAX          8192 /* calls that wait for a connection */
 #define HEADER_LIMIT_BYTES   (64 * 1024)
-#define PIECE_LIMIT_BYTES    (4 * 1024 * 1024) /* of a stream, between two turns of the loop */
+#define SLICE_BYTES          (16 * 1024)  /* at most to one on_data */
+#define PIECE_HIGH_BYTES     (128 * 1024) /* a stream with so much to hand over is not read on */
+#define PIECE_LIMIT_BYTES    (2 * PIECE_HIGH_BYTES)
+#define TURN_BUDGET_NS       INT64_C(1000000) /* for the users' callbacks, then the loop goes on */
 #define KEEPALIVE_IDLE_S     30L
 #define KEEPALIVE_INTERVAL_S 10L
 
@@ -49,13 +53,15 @@ struct hms_http_request {
     hms_http_done_fn done;
     void *arg;
     struct hms_buffer body;  /* kept until the end */
-    struct hms_buffer piece; /* to hand over to on_data */
+    struct hms_buffer piece; /* to hand over to on_data, */
+    size_t piece_at;         /* from here on */
     size_t header_bytes;
     int64_t date_s;
     int ready;        /* is in the client's ready list */
     int header_told;  /* on_data knows that the header came */
     int header_came;  /* of a final answer */
     int is_success;   /* 2xx */
+    int is_paused;    /* curl holds back what does not fit into piece */
     int is_too_large; /* why curl was told to stop */
     char error_text[CURL_ERROR_SIZE];
 };
@@ -73,8 +79,8 @@ struct watcher {
 struct hms_http_client {
     uv_loop_t *loop;
     CURLM *multi;
-    uv_timer_t timer;       /* curl's */
-    uv_timer_t later_timer; /* dispatch in the next turn */
+    uv_timer_t timer; /* curl's */
+    uv_idle_t later;  /* dispatch in the next turn (a timer of 0 ms may fire in this one) */
     int connections;
     int waiting;
     struct request_list running;
@@ -221,39 +227,72 @@ static void finish_by_curl(struct hms_http_request *request, CURLcode code)
 
 /* --- what curl brought goes to the users ---------------------------------------------------- */
 
+static void make_ready(struct hms_http_request *request)
+{
+    if (request->ready)
+        return;
+    request->ready = 1;
+    TAILQ_INSERT_TAIL(&request->client->ready, request, ready_link);
+}
+
+/* Takes the next slice of what has arrived, and lets curl go on when that was all. */
+static size_t take_slice(struct hms_http_request *request, char slice[SLICE_BYTES])
+{
+    size_t size = request->piece.size_bytes - request->piece_at;
+
+    if (size > SLICE_BYTES)
+        size = SLICE_BYTES;
+    memcpy(slice, request->piece.data + request->piece_at, size);
+    request->piece_at += size;
+    if (request->piece_at < request->piece.size_bytes) {
+        make_ready(request);
+        return size;
+    }
+    hms_buffer_clear(&request->piece);
+    request->piece_at = 0;
+    if (request->is_paused) {
+        request->is_paused = 0;
+        curl_easy_pause(request->easy, CURLPAUSE_CONT);
+    }
+    return size;
+}
+
+/* The request may be gone after this. */
 static void deliver(struct hms_http_request *request)
 {
-    hms_http_data_fn on_data = request->on_data;
-    void *arg = request->arg;
-    struct hms_buffer piece;
+    char slice[SLICE_BYTES];
+    size_t size = 0;
 
     TAILQ_REMOVE(&request->client->ready, request, ready_link);
     request->ready = 0;
-    if (!request->header_told) {
+    if (request->header_told) {
+        size = take_slice(request, slice);
+    } else {
         request->header_told = 1;
-        if (request->piece.size_bytes > 0) { /* its turn comes after this */
-            TAILQ_INSERT_HEAD(&request->client->ready, request, ready_link);
-            request->ready = 1;
-        }
-        on_data(arg, "", 0);
-        return;
+        if (request->piece.size_bytes > 0)
+            make_ready(request);
     }
-    piece = request->piece;
-    hms_buffer_init(&request->piece, PIECE_LIMIT_BYTES);
-    on_data(arg, piece.data, piece.size_bytes); /* the request may be gone after this */
-    hms_buffer_free(&piece);
+    request->on_data(request->arg, slice, size);
 }
 
+static void on_later(uv_idle_t *idle);
+
+/* Tells users what came. Does not hold the loop for long: the rest follows in its next turn. */
 static void dispatch(struct hms_http_client *client)
 {
+    int64_t until_ns = hms_clock_mono_ns() + TURN_BUDGET_NS;
     struct hms_http_request *request;
     CURLMsg *message;
     int left;
 
-    if (client->dispatching)
+    if (client->dispatching || uv_is_active((uv_handle_t *)&client->later))
         return;
     client->dispatching = 1;
     while (!client->closing) {
+        if (hms_clock_mono_ns() > until_ns) {
+            uv_idle_start(&client->later, on_later);
+            break;
+        }
         if ((request = TAILQ_FIRST(&client->ready)) != NULL) {
             deliver(request);
         } else if ((message = curl_multi_info_read(client->multi, &left)) != NULL) {
@@ -266,9 +305,10 @@ static void dispatch(struct hms_http_client *client)
     client->dispatching = 0;
 }
 
-static void on_later(uv_timer_t *timer)
+static void on_later(uv_idle_t *idle)
 {
-    dispatch(timer->data);
+    uv_idle_stop(idle);
+    dispatch(idle->data);
 }
 
 /* Lets curl work at once, and the users hear of it from the loop. */
@@ -278,7 +318,7 @@ static void kick(struct hms_http_client *client)
 
     curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     if (!client->dispatching)
-        uv_timer_start(&client->later_timer, on_later, 0, 0);
+        uv_idle_start(&client->later, on_later);
 }
 
 /* --- sockets and timer ---------------------------------------------------------------------- */
@@ -385,14 +425,6 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
 
 /* --- what arrives --------------------------------------------------------------------------- */
 
-static void make_ready(struct hms_http_request *request)
-{
-    if (request->ready)
-        return;
-    request->ready = 1;
-    TAILQ_INSERT_TAIL(&request->client->ready, request, ready_link);
-}
-
 static void read_date(struct hms_http_request *request, const char *line, size_t size)
 {
     static const char name[] = "date:";
@@ -436,6 +468,10 @@ static size_t on_curl_data(char *data, size_t one, size_t size, void *arg)
     struct hms_http_request *request = arg;
     int is_stream = request->on_data != NULL && request->is_success;
 
+    if (is_stream && request->piece.size_bytes >= PIECE_HIGH_BYTES) {
+        request->is_paused = 1;
+        return CURL_WRITEFUNC_PAUSE;
+    }
     if (hms_buffer_append(is_stream ? &request->piece : &request->body, data, size) != HMS_OK) {
         request->is_too_large = 1;
         return 0;
@@ -605,8 +641,8 @@ struct hms_http_client *hms_http_client_new(uv_loop_t *loop, int connections)
     LIST_INIT(&client->lanes);
     LIST_INIT(&client->watchers);
     uv_timer_init(loop, &client->timer);
-    uv_timer_init(loop, &client->later_timer);
-    client->timer.data = client->later_timer.data = client;
+    uv_idle_init(loop, &client->later);
+    client->timer.data = client->later.data = client;
     client->open_handles = 2;
     client->multi = curl_multi_init();
     if (client->multi == NULL)
@@ -619,7 +655,7 @@ struct hms_http_client *hms_http_client_new(uv_loop_t *loop, int connections)
     return client;
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_own_handle_closed(uv_handle_t *handle)
 {
     on_handle_closed(handle->data);
 }
@@ -637,13 +673,13 @@ void hms_http_client_close(struct hms_http_client *client, void (*closed)(void *
         assert(TAILQ_FIRST(&client->running) != request);
     }
     while ((lane = LIST_FIRST(&client->lanes)) != NULL) {
-        request = TAILQ_FIRST(&lane->waiting);
-        hms_http_cancel(request); /* the last one takes the lane with it */
+        request = TAILQ_FIRST(&lane->waiting); /* the last one takes the lane with it */
+        hms_http_cancel(request);
         assert(LIST_FIRST(&client->lanes) != lane || TAILQ_FIRST(&lane->waiting) != request);
     }
     curl_multi_cleanup(client->multi);
     while (!LIST_EMPTY(&client->watchers))
         close_watcher(LIST_FIRST(&client->watchers));
-    uv_close((uv_handle_t *)&client->timer, on_timer_closed);
-    uv_close((uv_handle_t *)&client->later_timer, on_timer_closed);
+    uv_close((uv_handle_t *)&client->timer, on_own_handle_closed);
+    uv_close((uv_handle_t *)&client->later, on_own_handle_closed);
 }

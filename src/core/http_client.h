@@ -39,7 +39,8 @@ struct hms_http_answer {
 
 /* The end of a call, exactly once; the request is gone after it. */
 typedef void (*hms_http_done_fn)(void *arg, const struct hms_http_answer *answer);
-/* A piece of a 2xx body as it arrives; the first call, with size 0, tells that the header came. */
+/* A piece of a 2xx body as it arrives, 16 KiB at most; the first call, with size 0, tells that the
+ * header came. A long body comes in several turns of the loop. */
 typedef void (*hms_http_data_fn)(void *arg, const char *data, size_t size_bytes);
 
 /* Never returns NULL. At most `connections` at once to each host; further calls wait. Streams

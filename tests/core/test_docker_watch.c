@@ -291,7 +291,7 @@ static void test_engine_dies(void **state)
     struct fixture *fixture = fixture_of(state);
     struct seen *seen = new_seen();
 
-    engine_do(the_engine, "docker run -d --name mortal t");
+    engine_do(the_engine, "docker run -d --init --name mortal t");
     begin(fixture, seen, 0, 0);
     run_until(fixture, &seen->lists, 1, "first list");
     assert_int_equal(seen->running, 1);

@@ -645,6 +645,21 @@ static void test_stream_in_pieces(void **state)
     release(&result);
 }
 
+/* A long body comes whole and in order, though it is more than is kept between two turns. */
+static void test_long_stream(void **state)
+{
+    struct fixture *fixture = *state;
+    struct result result;
+
+    prepare(fixture, &result);
+    begin(fixture, &result, "GET", "/big", 5000, 1);
+    run_until(fixture, &result.done, 1);
+    assert_int_equal(result.error, 0);
+    assert_int_equal(result.streamed.size_bytes, BIG_BYTES);
+    assert_int_equal(result.opened, 1);
+    release(&result);
+}
+
 static void test_refused_stream_keeps_its_body(void **state)
 {
     struct fixture *fixture = *state;
@@ -672,6 +687,25 @@ static void test_empty_stream_opens(void **state)
     assert_int_equal(result.error, 0);
     assert_int_equal(result.opened, 1);
     release(&result);
+}
+
+/* Where a connection is kept, the bytes are with the server before the loop turns again. */
+static void test_writes_within_the_call(void **state)
+{
+    struct fixture *fixture = *state;
+    struct result first, second;
+    uv_os_fd_t fd;
+    char byte;
+
+    get(fixture, &first, "GET", "/hello", 5000);
+    prepare(fixture, &second);
+    begin(fixture, &second, "POST", "/hello", 5000, 0);
+    assert_int_equal(uv_fileno(&fixture->server.peers->at.handle, &fd), 0);
+    assert_int_equal(recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), 1);
+    assert_int_equal(byte, 'P');
+    run_until(fixture, &second.done, 1);
+    release(&first);
+    release(&second);
 }
 
 /* A callback of one request ends another: running, waiting, or itself. */
@@ -834,8 +868,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_limits_connections, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_streams_are_not_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stream_in_pieces, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_long_stream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused_stream_keeps_its_body, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_empty_stream_opens, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_writes_within_the_call, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_writes_within_the_call, set_up_pipe, tear_down),
         cmocka_unit_test_setup_teardown(test_cancel_within_callbacks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_call_from_done, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_kept_connection_dies, set_up, tear_down),
