@@ -72,6 +72,7 @@ static json_t *container_add(struct hms_commands *commands, const json_t *messag
     container->is_ignored = 0;
     container->is_seen = 1;
     container->is_requested = !hms_container_is_up(container);
+    hms_guard_release(&container->guard);
     commands->reconsider(commands->arg, container);
     return hms_bus_ok(container->supervision == HMS_REASON_CLEAR
                           ? "supervised from now on"

@@ -39,7 +39,7 @@ struct hms_decision {
     int helped; /* a restart for loss: 1 the next round was good, 0 it was not, -1 not known */
     float samples_pct[HMS_HEALTH_SAMPLES]; /* loss of the rounds before, newest first */
     size_t sample_count;
-    char text[120]; /* the engine's words, "" if there are none */
+    char text[256]; /* the engine's words, "" if there are none */
 };
 
 /* The newest records of one container. */

@@ -90,7 +90,7 @@ struct hms_ruling hms_guard_ask(const struct hms_guard *guard, enum hms_trigger 
 {
     if (now_ms < guard->restarted_until_ms)
         return rule(HMS_RULING_WAIT, HMS_REASON_RESTARTED, guard->restarted_until_ms);
-    if (trigger == HMS_TRIGGER_REQUESTED)
+    if (trigger == HMS_TRIGGER_REQUESTED && guard->refused == 0)
         return rule(HMS_RULING_ACT, HMS_REASON_CLEAR, 0);
     return trigger == HMS_TRIGGER_LOSS ? ask_loss(guard, now_ms)
                                        : ask_start(guard, trigger, now_ms);

@@ -419,8 +419,16 @@ static void apply(struct hms_healer *healer, struct hms_container *container,
 
 static void settle_quarantine(struct hms_healer *healer, struct hms_container *container)
 {
-    if (!hms_guard_settle(&container->guard, now_ms(healer)))
+    struct hms_guard *guard = &container->guard;
+
+    if (!guard->is_quarantined)
         return;
+    if (!hms_guard_settle(guard, now_ms(healer))) {
+        container->due_ms = guard->up_since_ms + guard->limits->stable_ms;
+        arm_timer(healer, container->due_ms);
+        return;
+    }
+    container->standing = container->supervision;
     hms_log(healer->log, HMS_LOG_INFO, "healer", "%s runs steadily: out of quarantine",
             container->info.name);
     healer->handlers.on_remember(healer->arg);

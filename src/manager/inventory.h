@@ -40,8 +40,9 @@ struct hms_container {
     int64_t since_ns;      /* wall time at which it got into this state */
     int64_t event_ms;      /* monotonic time of its last event: older lists say nothing new */
     int is_address_known;  /* inspected since it was started: each start may bring a new address */
+    int64_t addressed_ms;  /* monotonic; when its addresses last changed */
     size_t place_in_round; /* of its probes, if the round under way has any */
-    uint64_t life;         /* counts starts and ends, so that a round can tell they happened */
+    uint64_t life; /* counts starts, ends and whatever else makes a round under way pointless */
     struct hms_exit end;
     int64_t end_event_ns;     /* wall time of the `die` event not yet answered; 0: none */
     int64_t ended_ms;         /* monotonic */

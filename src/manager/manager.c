@@ -98,7 +98,7 @@ static void on_container_changed(void *arg, struct hms_container *container)
 {
     struct hms_manager *manager = arg;
 
-    if (!hms_container_is_up(container))
+    if (container->state != HMS_DOCKER_RUNNING || !container->is_address_known)
         hms_rounds_give_up(manager->rounds, container);
     reconsider(arg, container);
     remember_soon(arg);
@@ -240,6 +240,7 @@ static void start_parts(struct hms_manager *manager)
     struct hms_tracker_options tracker_options = {
         .since_ns =
             manager->memory.last_event_ns > oldest_ns ? manager->memory.last_event_ns : oldest_ns,
+        .is_newcomer = manager->memory.last_event_ns == 0,
         .list_period_ms = manager->options.reconcile_ms,
     };
 

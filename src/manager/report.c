@@ -95,9 +95,10 @@ static const char *address_of(const struct hms_report *report,
     return address;
 }
 
-static json_t *rounded(double value, double step)
+/* To a fraction of 1 / parts; a multiple of 0.1 or 0.001 would show more digits than it has. */
+static json_t *rounded(double value, double parts)
 {
-    return json_real(round(value / step) * step);
+    return json_real(round(value * parts) / parts);
 }
 
 static void set_measure(json_t *entry, const struct hms_container *container)
@@ -113,11 +114,11 @@ static void set_measure(json_t *entry, const struct hms_container *container)
     }
     snprintf(text, sizeof(text), "%.1f%%", measure->loss_pct);
     json_object_set_new(entry, "packet_loss", json_string(text));
-    json_object_set_new(entry, "loss_pct", rounded(measure->loss_pct, 0.1));
+    json_object_set_new(entry, "loss_pct", rounded(measure->loss_pct, 10));
     json_object_set_new(entry, "rtt_ms",
-                        json_pack("{s:o, s:o, s:o}", "min", rounded(measure->rtt_min_ms, 0.001),
-                                  "avg", rounded(measure->rtt_avg_ms, 0.001), "max",
-                                  rounded(measure->rtt_max_ms, 0.001)));
+                        json_pack("{s:o, s:o, s:o}", "min", rounded(measure->rtt_min_ms, 1000),
+                                  "avg", rounded(measure->rtt_avg_ms, 1000), "max",
+                                  rounded(measure->rtt_max_ms, 1000)));
 }
 
 static json_t *make_entry(const struct hms_report *report, struct hms_container *container)

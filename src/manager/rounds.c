@@ -150,7 +150,7 @@ static struct hms_container *judged(struct hms_rounds *rounds, size_t i,
     }
     /* The neighbour entry of an address that changed hands can take a second to settle. */
     if (result->received < result->sent &&
-        rounds->began_ms < container->guard.up_since_ms + rounds->options->start_grace_ms)
+        rounds->began_ms < container->addressed_ms + rounds->options->start_grace_ms)
         return NULL;
     return container;
 }

@@ -30,6 +30,7 @@ struct hms_tracker {
     struct hms_docker_network *networks;
     size_t network_count;
     int is_listed;     /* this contact's first list has come */
+    int is_newcomer;   /* what is replayed happened before our time: it was not seen by us */
     int is_synced;     /* and all of it has been inspected */
     size_t inspecting; /* calls under way */
     int is_closing;
@@ -65,11 +66,19 @@ static void drop(struct hms_tracker *tracker, struct hms_container *container)
     hms_inventory_remove(tracker->inventory, container);
 }
 
+/* What was measured says nothing about what comes now, nor does the round under way. */
+static void forget_measure(struct hms_container *container)
+{
+    container->life++;
+    hms_health_reset(&container->health);
+    memset(&container->measure, 0, sizeof(container->measure));
+}
+
 static void begin_life(struct hms_container *container, int64_t at_ms, int64_t at_ns)
 {
     container->state = HMS_DOCKER_RUNNING;
     container->since_ns = at_ns;
-    container->life++;
+    container->addressed_ms = at_ms;
     container->is_seen = 1;
     container->asked_to_stop_ms = 0;
     container->end_event_ns = 0;
@@ -80,19 +89,16 @@ static void begin_life(struct hms_container *container, int64_t at_ms, int64_t a
         hms_exit_own_stop(&container->end, 0);
     }
     hms_guard_up(&container->guard, at_ms);
-    hms_health_reset(&container->health);
-    memset(&container->measure, 0, sizeof(container->measure));
+    forget_measure(container);
 }
 
 static void end_life(struct hms_container *container, int64_t at_ms, int64_t at_ns)
 {
     container->state = HMS_DOCKER_EXITED;
     container->since_ns = at_ns;
-    container->life++;
     container->ended_ms = at_ms;
     hms_guard_down(&container->guard, at_ms);
-    hms_health_reset(&container->health);
-    memset(&container->measure, 0, sizeof(container->measure));
+    forget_measure(container);
 }
 
 static void on_kill(struct hms_container *container, const struct hms_docker_event *event,
@@ -146,23 +152,27 @@ static int apply_event(struct hms_container *container, const struct hms_docker_
         hms_exit_on_stop(&container->end);
         if (!container->end.own_stop)
             container->touched_ms = at_ms;
-        return 0;
+        return container->state == HMS_DOCKER_RESTARTING; /* it ends without another `die` */
     case HMS_DOCKER_ON_PAUSE:
         container->state = HMS_DOCKER_PAUSED;
         container->since_ns = event->time_ns;
-        container->life++;
+        forget_measure(container);
         return 1; /* the engine can tell pauses twice, or in the wrong order */
     case HMS_DOCKER_ON_UNPAUSE:
         container->state = HMS_DOCKER_RUNNING;
         container->since_ns = event->time_ns;
-        container->life++;
+        forget_measure(container);
         return 1;
     case HMS_DOCKER_ON_RENAME:
         container->touched_ms = at_ms;
         return 1;
     case HMS_DOCKER_ON_NETWORK:
-        if (hms_container_is_up(container))
+        if (hms_container_is_up(container)) {
+            container->is_address_known = 0;
+            container->addressed_ms = at_ms;
+            forget_measure(container);
             return 1;
+        }
         if (container->acting == 0) /* a start by somebody else begins with the network */
             container->touched_ms = at_ms;
         return 0;
@@ -180,7 +190,7 @@ static void on_event(void *arg, const struct hms_docker_event *event, int replay
     struct hms_tracker *tracker = arg;
     int64_t at_ms = wall_to_mono_ms(tracker, event->time_ns);
     struct hms_container *container;
-    int must_ask;
+    int must_ask, was_seen;
 
     if (event->id[0] == '\0')
         return;
@@ -193,9 +203,13 @@ static void on_event(void *arg, const struct hms_docker_event *event, int replay
         return;
     }
     container = hms_inventory_add(tracker->inventory, event->id);
+    was_seen = container->is_seen;
     must_ask = apply_event(container, event, at_ms);
-    if (replayed)
-        return; /* the list that follows tells how things stand */
+    if (replayed) { /* the list that follows tells how things stand */
+        if (tracker->is_newcomer)
+            container->is_seen = was_seen;
+        return;
+    }
     container->event_ms = (int64_t)uv_now(tracker->loop);
     if (container->is_inspecting)
         container->must_inspect_again = 1;
@@ -214,6 +228,8 @@ static void settle_up(struct hms_tracker *tracker, struct hms_container *contain
     if (!was_up || (known_start_ns != 0 && known_start_ns != info->started_ns))
         begin_life(container, wall_to_mono_ms(tracker, info->started_ns), info->started_ns);
     container->is_seen = 1;
+    if (container->state != info->state)
+        forget_measure(container);
     container->state = info->state;
     if (container->guard.up_since_ms == 0)
         hms_guard_up(&container->guard, wall_to_mono_ms(tracker, info->started_ns));
@@ -372,6 +388,7 @@ static void on_list(void *arg, const struct hms_docker_row *rows, size_t count, 
 
     if (first) {
         tracker->is_listed = 1;
+        tracker->is_newcomer = 0;
         tracker->is_synced = 0;
     }
     for (i = 0; i < count; i++) {
@@ -425,6 +442,7 @@ struct hms_tracker *hms_tracker_new(uv_loop_t *loop, struct hms_log *log, struct
     tracker->log = log;
     tracker->docker = docker;
     tracker->inventory = inventory;
+    tracker->is_newcomer = options->is_newcomer;
     tracker->handlers = *handlers;
     tracker->arg = arg;
     tracker->watch =

@@ -27,6 +27,7 @@ struct hms_tracker_handlers {
 
 struct hms_tracker_options {
     int64_t since_ns; /* replay the engine's events after this wall time; 0: none */
+    int is_newcomer;  /* nothing is remembered: who ran before is not taken for seen running */
     int64_t list_period_ms;
 };
 

@@ -166,3 +166,13 @@ class Hms:
         status, answer = self.call("GET", f"/containers/{self.host.address}/{container}")
         self.test.assertEqual(status, 200, answer)
         return next(iter(answer["description"]["content"].values()))
+
+    def decisions(self, container):
+        """The records of what was decided about it, oldest first."""
+        status, answer = self.call("GET", f"/containers/{self.host.address}/{container}/decisions")
+        self.test.assertEqual(status, 200, answer)
+        return answer["description"][::-1]
+
+    def put(self, container):
+        """Puts it under supervision; returns (status, answer)."""
+        return self.call("PUT", f"/containers/{self.host.address}/{container}")

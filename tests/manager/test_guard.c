@@ -132,9 +132,14 @@ static void test_refused_starts_back_off(void **state)
         if (i == 0)
             expect(&guard, HMS_TRIGGER_STOPPED, now_ms, HMS_RULING_WAIT, HMS_REASON_BACKOFF,
                    now_ms + 1000);
+        if (i == 1)
+            expect(&guard, HMS_TRIGGER_REQUESTED, now_ms, HMS_RULING_WAIT, HMS_REASON_BACKOFF,
+                   now_ms + 2000);
         now_ms += 8000;
     }
     expect(&guard, HMS_TRIGGER_STOPPED, now_ms, HMS_RULING_LEAVE, HMS_REASON_QUARANTINE, 0);
+    /* nor is one that an operator asked for repeated without end */
+    expect(&guard, HMS_TRIGGER_REQUESTED, now_ms, HMS_RULING_LEAVE, HMS_REASON_QUARANTINE, 0);
     /* a start that the engine does in the end proves that it can be started */
     hms_guard_answered(&guard, HMS_TRIGGER_STOPPED, 1, now_ms);
     expect(&guard, HMS_TRIGGER_STOPPED, now_ms, HMS_RULING_ACT, HMS_REASON_CLEAR, 0);
