@@ -75,8 +75,8 @@ static void gather_facts(struct hms_healer *healer, struct hms_container *contai
     facts->ended_ms = container->ended_ms;
     if (container->state == HMS_DOCKER_EXITED) {
         facts->is_superseded = hms_inventory_is_superseded(healer->inventory, container);
-        facts->touched_ms =
-            hms_inventory_touched_ms(healer->inventory, container, healer->rules.stop_grace_ms);
+        facts->stop =
+            hms_inventory_stop_of(healer->inventory, container, healer->rules.stop_grace_ms);
     }
 }
 

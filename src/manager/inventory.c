@@ -140,25 +140,31 @@ static int is_same_batch(const struct hms_container *a, const struct hms_contain
            -apart_ms <= window_ms;
 }
 
-int64_t hms_inventory_touched_ms(struct hms_inventory *inventory,
-                                 const struct hms_container *container, int64_t window_ms)
+struct hms_stop hms_inventory_stop_of(struct hms_inventory *inventory,
+                                      const struct hms_container *container, int64_t window_ms)
 {
-    int64_t touched_ms = container->touched_ms;
+    struct hms_stop stop = {.touched_ms = container->touched_ms};
     struct hms_container *other, *next;
 
-    if (container->asked_to_stop_ms != 0 && inventory->removed_ms > touched_ms)
-        touched_ms = inventory->removed_ms;
+    if (container->asked_to_stop_ms != 0) {
+        stop.is_of_group = container->compose_project != NULL;
+        if (inventory->removed_ms > stop.touched_ms)
+            stop.touched_ms = inventory->removed_ms;
+    }
     HASH_ITER(hh, inventory->by_id, other, next)
     {
-        if (other == container || (!is_same_batch(container, other, window_ms) &&
-                                   !is_same(container->compose_project, other->compose_project)))
+        int is_batch = is_same_batch(container, other, window_ms);
+
+        if (other == container ||
+            (!is_batch && !is_same(container->compose_project, other->compose_project)))
             continue;
+        stop.is_of_group |= is_batch;
         if (other->asked_to_stop_ms != 0 && hms_exit_is_pending(&other->end))
-            return INT64_MAX;
-        if (other->touched_ms > touched_ms)
-            touched_ms = other->touched_ms;
+            stop.touched_ms = INT64_MAX;
+        else if (other->touched_ms > stop.touched_ms)
+            stop.touched_ms = other->touched_ms;
     }
-    return touched_ms;
+    return stop;
 }
 
 void hms_inventory_note_removal(struct hms_inventory *inventory,

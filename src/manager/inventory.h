@@ -15,7 +15,7 @@
 #include "manager/guard.h"
 #include "manager/health.h"
 #include "manager/options.h"
-#include "manager/rules.h"
+#include "manager/stop.h"
 #include "manager/supervision.h"
 
 struct hms_measure {
@@ -102,13 +102,10 @@ size_t hms_inventory_count(const struct hms_inventory *inventory);
 struct hms_container *hms_inventory_resolve(struct hms_inventory *inventory, const char *text,
                                             int *ambiguous);
 
-/*
- * When somebody last acted on what belongs together with the stop of this container: itself, the
- * other containers of its compose project, those asked to stop within window_ms of it (one
- * `docker stop a b c`), and removals. Monotonic ms; INT64_MAX while such a stop is under way.
- */
-int64_t hms_inventory_touched_ms(struct hms_inventory *inventory,
-                                 const struct hms_container *container, int64_t window_ms);
+/* What belongs to the stop of this container. window_ms: how far apart stops of one command may be
+ * asked for. */
+struct hms_stop hms_inventory_stop_of(struct hms_inventory *inventory,
+                                      const struct hms_container *container, int64_t window_ms);
 
 /* Somebody removed the container: whoever stopped its neighbours may be about to remove them too.
  */

@@ -57,17 +57,18 @@ static enum hms_reason may_stay_down(const struct hms_facts *facts,
 static int64_t grace_end_ms(const struct hms_facts *facts, int64_t grace_ms, int64_t now_ms)
 {
     int64_t latest_ms = facts->ended_ms + HMS_RULES_BATCH_MS;
+    int64_t from_ms = facts->stop.touched_ms;
     int64_t end_ms;
 
     if (grace_ms == 0)
         return 0;
-    if (facts->touched_ms == INT64_MAX)
-        end_ms = now_ms + grace_ms;
-    else
-        end_ms =
-            (facts->touched_ms > facts->ended_ms ? facts->touched_ms : facts->ended_ms) + grace_ms;
-    if (end_ms > latest_ms)
-        end_ms = latest_ms;
+    if (facts->stop.is_of_group)
+        grace_ms *= HMS_RULES_GROUP_FACTOR;
+    if (from_ms > now_ms) /* still under way */
+        from_ms = now_ms;
+    if (from_ms < facts->ended_ms)
+        from_ms = facts->ended_ms;
+    end_ms = from_ms + grace_ms < latest_ms ? from_ms + grace_ms : latest_ms;
     return now_ms < end_ms ? end_ms : 0;
 }
 

@@ -11,6 +11,7 @@
 #include "manager/exit_cause.h"
 #include "manager/guard.h"
 #include "manager/options.h"
+#include "manager/stop.h"
 #include "manager/supervision.h"
 
 struct hms_facts {
@@ -24,15 +25,18 @@ struct hms_facts {
     int is_requested; /* an operator put it under supervision while it was down */
     int is_bad;       /* loses too many packets */
     int is_storm;
-    int64_t ended_ms;   /* monotonic; when it ended or was found down */
-    int64_t touched_ms; /* monotonic; last act from outside that belongs to the same stop;
-                           INT64_MAX while one is under way */
+    int64_t ended_ms;     /* monotonic; when it ended or was found down */
+    struct hms_stop stop; /* what else was done from outside */
 };
 
 struct hms_rule_options {
     enum hms_on_stop on_stop;
     int64_t stop_grace_ms; /* 0: none */
 };
+
+/* The command that stops several containers has more to do before it removes them: its grace is so
+ * many times as long (docker-compose takes half a second to get there on a busy machine). */
+#define HMS_RULES_GROUP_FACTOR 4
 
 /* A stop that goes together with others waits for them at most this long. */
 #define HMS_RULES_BATCH_MS 120000

@@ -94,15 +94,18 @@ static void test_one_command_stops_several(void **state)
     struct hms_container *c = add(inventory, ID_C, "c", NULL, NULL, 0);
 
     stop(a, 1000, 1100);
-    assert_int_equal(hms_inventory_touched_ms(inventory, a, WINDOW_MS), 1100);
+    assert_int_equal(hms_inventory_stop_of(inventory, a, WINDOW_MS).touched_ms, 1100);
+    assert_false(hms_inventory_stop_of(inventory, a, WINDOW_MS).is_of_group);
     stop(b, 1010, 0); /* asked for by the same command, takes its time */
-    assert_true(hms_inventory_touched_ms(inventory, a, WINDOW_MS) == INT64_MAX);
+    assert_true(hms_inventory_stop_of(inventory, a, WINDOW_MS).is_of_group);
+    assert_true(hms_inventory_stop_of(inventory, a, WINDOW_MS).touched_ms == INT64_MAX);
     stop(c, 9000, 9100); /* another command */
-    assert_int_equal(hms_inventory_touched_ms(inventory, c, WINDOW_MS), 9100);
+    assert_false(hms_inventory_stop_of(inventory, c, WINDOW_MS).is_of_group);
+    assert_int_equal(hms_inventory_stop_of(inventory, c, WINDOW_MS).touched_ms, 9100);
     stop(b, 1010, 11000);
-    assert_int_equal(hms_inventory_touched_ms(inventory, a, WINDOW_MS), 11000);
+    assert_int_equal(hms_inventory_stop_of(inventory, a, WINDOW_MS).touched_ms, 11000);
     hms_inventory_note_removal(inventory, b, 11200); /* and now it removes them one by one */
-    assert_int_equal(hms_inventory_touched_ms(inventory, a, WINDOW_MS), 11200);
+    assert_int_equal(hms_inventory_stop_of(inventory, a, WINDOW_MS).touched_ms, 11200);
     hms_inventory_free(inventory);
 }
 
@@ -114,11 +117,12 @@ static void test_a_compose_project_stops_one_after_the_other(void **state)
     struct hms_container *other = add(inventory, ID_C, "other", "blog", "web", 1);
 
     stop(web, 1000, 1100);
+    assert_true(hms_inventory_stop_of(inventory, web, WINDOW_MS).is_of_group);
     stop(base, 5000, 0);
-    assert_true(hms_inventory_touched_ms(inventory, web, WINDOW_MS) == INT64_MAX);
+    assert_true(hms_inventory_stop_of(inventory, web, WINDOW_MS).touched_ms == INT64_MAX);
     stop(other, 20000, 0);
     stop(base, 5000, 15000);
-    assert_int_equal(hms_inventory_touched_ms(inventory, web, WINDOW_MS), 15000);
+    assert_int_equal(hms_inventory_stop_of(inventory, web, WINDOW_MS).touched_ms, 15000);
     hms_inventory_free(inventory);
 }
 

@@ -17,8 +17,8 @@ static const struct hms_guard_limits limits = {.backoff_min_ms = 1000,
                                                .start_grace_ms = 500};
 
 #define NOW    1000000
-#define EXITED .state = HMS_DOCKER_EXITED, .ended_ms = NOW - 10000, .touched_ms = NOW - 10000
-#define FRESH  .state = HMS_DOCKER_EXITED, .ended_ms = NOW, .touched_ms = NOW
+#define EXITED .state = HMS_DOCKER_EXITED, .ended_ms = NOW - 10000, .stop.touched_ms = NOW - 10000
+#define FRESH  .state = HMS_DOCKER_EXITED, .ended_ms = NOW, .stop.touched_ms = NOW
 
 struct situation {
     const char *name;
@@ -109,18 +109,22 @@ static void test_down(void **state)
          ACT},
         {"finished, asked for", {EXITED, .is_requested = 1}, HMS_CAUSE_COMPLETED, ACT},
         {"stopped a moment ago", {FRESH}, HMS_CAUSE_STOPPED, WAIT(STOP_GRACE, NOW + 250)},
+        {"one of several stopped a moment ago",
+         {FRESH, .stop.is_of_group = 1},
+         HMS_CAUSE_STOPPED,
+         WAIT(STOP_GRACE, NOW + 1000)},
         {"its project was touched a moment ago",
-         {.state = HMS_DOCKER_EXITED, .ended_ms = NOW - 5000, .touched_ms = NOW - 100},
+         {.state = HMS_DOCKER_EXITED, .ended_ms = NOW - 5000, .stop.touched_ms = NOW - 100},
          HMS_CAUSE_STOPPED,
          WAIT(STOP_GRACE, NOW + 150)},
         {"a stop that belongs to it is under way",
-         {.state = HMS_DOCKER_EXITED, .ended_ms = NOW - 5000, .touched_ms = INT64_MAX},
+         {.state = HMS_DOCKER_EXITED, .ended_ms = NOW - 5000, .stop.touched_ms = INT64_MAX},
          HMS_CAUSE_STOPPED,
          WAIT(STOP_GRACE, NOW + 250)},
         {"... but not for ever",
          {.state = HMS_DOCKER_EXITED,
           .ended_ms = NOW - HMS_RULES_BATCH_MS,
-          .touched_ms = INT64_MAX},
+          .stop.touched_ms = INT64_MAX},
          HMS_CAUSE_STOPPED,
          ACT},
         {"replaced by compose", {EXITED, .is_superseded = 1}, HMS_CAUSE_STOPPED, LEAVE(SUPERSEDED)},
@@ -136,7 +140,7 @@ static void test_down_without_grace(void **state)
     static const struct situation table[] = {
         {"stopped a moment ago", {FRESH}, HMS_CAUSE_STOPPED, ACT},
         {"a stop that belongs to it is under way",
-         {.state = HMS_DOCKER_EXITED, .ended_ms = NOW, .touched_ms = INT64_MAX},
+         {.state = HMS_DOCKER_EXITED, .ended_ms = NOW, .stop.touched_ms = INT64_MAX},
          HMS_CAUSE_KILLED,
          ACT},
     };
