@@ -38,6 +38,7 @@ struct hms_container {
     int must_inspect_again; /* ... whose answer will be out of date */
     enum hms_docker_state state;
     int64_t since_ns;      /* wall time at which it got into this state */
+    int64_t begun_ns;      /* wall time of its last start; 0: none known */
     int64_t event_ms;      /* monotonic time of its last event: older lists say nothing new */
     int is_address_known;  /* inspected since it was started: each start may bring a new address */
     size_t place_in_round; /* of its probes, if the round under way has any */
