@@ -178,9 +178,7 @@ static void act(struct hms_healer *healer, struct hms_container *container,
         hms_docker_start(healer->docker, container->id, on_answer, action);
     }
     hms_guard_acted(&container->guard, trigger, now_ms(healer), now_ms(healer) + listed_ms);
-    container->due_ms = container->guard.restarted_until_ms;
     container->standing = HMS_REASON_RESTARTED;
-    arm_timer(healer, container->due_ms);
     log_decision(healer, container, decision, HMS_LOG_INFO,
                  trigger == HMS_TRIGGER_LOSS ? "restart asked for" : "start asked for");
     healer->handlers.on_changed(healer->arg, container);
@@ -254,8 +252,8 @@ static void take_answer(struct hms_healer *healer, struct hms_container *contain
     settle(healer, container, action, answer, outcome);
     if (outcome == HMS_OUTCOME_DONE)
         container->restarts++;
-    if (answer->error == HMS_OK)
-        container->is_requested = 0;
+    if (outcome != HMS_OUTCOME_LOST)
+        container->is_requested = 0; /* also if refused: what comes next is the rules' to say */
     if (decision != NULL) {
         decision->outcome = outcome;
         decision->done_ns = hms_clock_wall_ns();
@@ -387,6 +385,8 @@ void hms_healer_consider(struct hms_healer *healer, struct hms_container *contai
     container->queued = 0;
     if (healer->is_closing || !healer->is_synced || !container->is_inspected)
         return;
+    if (container->acting != 0)
+        return; /* its answer comes, however late, and then it is looked at again */
     gather_facts(healer, container, &facts);
     if (hms_container_is_up(container)) {
         settle_quarantine(healer, container);
