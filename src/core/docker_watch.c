@@ -161,16 +161,15 @@ static void on_stream_event(void *arg, const struct hms_docker_event *event)
 static int64_t missing_since_ns(const struct hms_docker_watch *watch)
 {
     int64_t since_ns = watch->last_event_ns;
-    int64_t silent_ns;
+    int64_t latest_ns = hms_docker_now_ns(watch->docker);
 
     if (since_ns == 0)
         since_ns = watch->options.since_ns;
-    if (watch->alive_ms != 0) {
-        /* By our clock too, in case the engine's was set back after that event. */
-        silent_ns = (hms_clock_mono_ms() - watch->alive_ms) * NS_PER_MS;
-        if (since_ns == 0 || since_ns > hms_docker_now_ns(watch->docker) - silent_ns)
-            since_ns = hms_docker_now_ns(watch->docker) - silent_ns;
-    }
+    if (watch->alive_ms != 0)
+        latest_ns -= (hms_clock_mono_ms() - watch->alive_ms) * NS_PER_MS;
+    /* The engine's clock may have been set back after that event; it refuses a future time. */
+    if ((since_ns == 0 && watch->alive_ms != 0) || since_ns > latest_ns)
+        since_ns = latest_ns;
     return since_ns > OVERLAP_NS ? since_ns - OVERLAP_NS : since_ns;
 }
 

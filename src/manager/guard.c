@@ -96,10 +96,9 @@ struct hms_ruling hms_guard_ask(const struct hms_guard *guard, enum hms_trigger 
                                        : ask_start(guard, trigger, now_ms);
 }
 
-void hms_guard_acted(struct hms_guard *guard, enum hms_trigger trigger, int64_t now_ms,
-                     int64_t until_ms)
+void hms_guard_acted(struct hms_guard *guard, enum hms_trigger trigger, int64_t now_ms)
 {
-    guard->restarted_until_ms = until_ms;
+    guard->restarted_until_ms = INT64_MAX;
     guard->last_attempt_ms = now_ms;
     if (trigger == HMS_TRIGGER_FAILED) {
         guard->failures++;

@@ -65,9 +65,8 @@ void hms_guard_init(struct hms_guard *guard, const struct hms_guard_limits *limi
 struct hms_ruling hms_guard_ask(const struct hms_guard *guard, enum hms_trigger trigger,
                                 int64_t now_ms);
 
-/* It is being (re)started: puts it on the restarted list until until_ms and counts it. */
-void hms_guard_acted(struct hms_guard *guard, enum hms_trigger trigger, int64_t now_ms,
-                     int64_t until_ms);
+/* It is being (re)started: puts it on the restarted list and counts it. */
+void hms_guard_acted(struct hms_guard *guard, enum hms_trigger trigger, int64_t now_ms);
 
 /* The (re)start is over; ok: the engine did it. Takes it off the restarted list. */
 void hms_guard_answered(struct hms_guard *guard, enum hms_trigger trigger, int ok, int64_t now_ms);

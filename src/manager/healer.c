@@ -17,10 +17,6 @@
 #include "core/log.h"
 #include "manager/rules.h"
 
-/* Docker's stop timeout when neither the container nor its label names one. */
-#define DEFAULT_STOP_TIMEOUT_S 10
-/* How long the `start` event may lag behind the engine's answer before we ask again. */
-#define EVENT_LAG_MS 2000
 /* A call that got no answer, or that met a container on its way out, is repeated after this. */
 #define RETRY_MS 1000
 
@@ -71,12 +67,14 @@ static void gather_facts(struct hms_healer *healer, struct hms_container *contai
     facts->has_docker_policy = strcmp(container->info.restart_policy, "no") != 0;
     facts->is_requested = container->is_requested;
     facts->is_bad = container->health.is_bad;
+    facts->is_stopping = hms_container_is_stopping(container, now_ms(healer));
     facts->is_storm = healer->is_storm;
     facts->ended_ms = container->ended_ms;
-    if (container->state == HMS_DOCKER_EXITED) {
+    /* These two walk the inventory: not for each of thousands that are not supervised. */
+    if (container->state == HMS_DOCKER_EXITED && container->supervision == HMS_REASON_CLEAR) {
         facts->is_superseded = hms_inventory_is_superseded(healer->inventory, container);
-        facts->stop =
-            hms_inventory_stop_of(healer->inventory, container, healer->rules.stop_grace_ms);
+        facts->stop = hms_inventory_stop_of(healer->inventory, container,
+                                            healer->rules.stop_grace_ms, now_ms(healer));
     }
 }
 
@@ -163,12 +161,6 @@ static void arm_timer(struct hms_healer *healer, int64_t due_ms)
     uv_timer_start(&healer->timer, on_timer, wait_ms > 1 ? (uint64_t)wait_ms : 1, 0);
 }
 
-static int stop_timeout_s(const struct hms_container *container)
-{
-    return container->labels.stop_timeout_s >= 0 ? container->labels.stop_timeout_s
-                                                 : DEFAULT_STOP_TIMEOUT_S;
-}
-
 static void on_answer(void *arg, const struct hms_docker_answer *answer);
 
 static void act(struct hms_healer *healer, struct hms_container *container,
@@ -176,7 +168,6 @@ static void act(struct hms_healer *healer, struct hms_container *container,
 {
     struct hms_decision *decision = record(container, trigger, HMS_REASON_CLEAR);
     struct action *action = hms_calloc(1, sizeof(*action));
-    int64_t listed_ms = healer->options->restarted_ms;
 
     action->healer = healer;
     memcpy(action->id, container->id, sizeof(action->id));
@@ -189,7 +180,6 @@ static void act(struct hms_healer *healer, struct hms_container *container,
     container->queued = 0;
     container->end_event_ns = 0;
     if (trigger == HMS_TRIGGER_LOSS) {
-        listed_ms += stop_timeout_s(container) * INT64_C(1000);
         decision->action = HMS_ACTION_RESTART;
         container->loss_decision = decision->number;
         hms_exit_own_stop(&container->end, 1);
@@ -199,10 +189,8 @@ static void act(struct hms_healer *healer, struct hms_container *container,
         decision->action = HMS_ACTION_START;
         hms_docker_start(healer->docker, container->id, on_answer, action);
     }
-    hms_guard_acted(&container->guard, trigger, now_ms(healer), now_ms(healer) + listed_ms);
-    container->due_ms = container->guard.restarted_until_ms;
+    hms_guard_acted(&container->guard, trigger, now_ms(healer));
     container->standing = HMS_REASON_RESTARTED;
-    arm_timer(healer, container->due_ms);
     log_decision(healer, container, decision, HMS_LOG_INFO,
                  trigger == HMS_TRIGGER_LOSS ? "restart asked for" : "start asked for");
     healer->handlers.on_changed(healer->arg, container);
@@ -279,7 +267,7 @@ static void settle(struct hms_healer *healer, struct hms_container *container,
         hms_exit_own_stop(&container->end, 0);
         return;
     }
-    guard->restarted_until_ms = now_ms(healer) + EVENT_LAG_MS;
+    guard->restarted_until_ms = now_ms(healer) + healer->options->restarted_ms;
     healer->handlers.on_doubt(healer->arg, container);
 }
 
@@ -293,8 +281,8 @@ static void take_answer(struct hms_healer *healer, struct hms_container *contain
     settle(healer, container, action, answer, outcome);
     if (outcome == HMS_OUTCOME_DONE)
         container->restarts++;
-    if (answer->error == HMS_OK)
-        container->is_requested = 0;
+    if (outcome != HMS_OUTCOME_LOST)
+        container->is_requested = 0; /* also if refused: what comes next is the rules' to say */
     if (decision != NULL) {
         decision->outcome = outcome;
         decision->done_ns = hms_clock_wall_ns();
@@ -446,6 +434,8 @@ void hms_healer_consider(struct hms_healer *healer, struct hms_container *contai
         container->queued = 0;
         return;
     }
+    if (container->acting != 0)
+        return; /* its answer comes, however late, and then it is looked at again */
     gather_facts(healer, container, &facts);
     if (hms_container_is_up(container)) {
         settle_quarantine(healer, container);

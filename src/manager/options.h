@@ -42,7 +42,7 @@ struct hms_manager_options {
 
     int64_t stop_grace_ms;   /* from a stop from outside to our start; 0: at once */
     int64_t start_grace_ms;  /* after a start, loss is not acted on */
-    int64_t restarted_ms;    /* an entry of the restarted list lasts at most this long */
+    int64_t restarted_ms;    /* longest wait for the start that the engine has confirmed */
     int concurrent_restarts; /* at once on this host */
     int64_t backoff_min_ms;  /* wait before the second start of one that fails by itself */
     int64_t backoff_max_ms;  /* it doubles up to this */

@@ -24,6 +24,7 @@ struct hms_facts {
     int is_superseded;
     int is_requested; /* an operator put it under supervision while it was down */
     int is_bad;       /* loses too many packets */
+    int is_stopping;  /* somebody else is ending it */
     int is_storm;
     int64_t ended_ms;     /* monotonic; when it ended or was found down */
     struct hms_stop stop; /* what else was done from outside */

@@ -77,7 +77,7 @@ static void forget_measure(struct hms_container *container)
 static void begin_life(struct hms_container *container, int64_t at_ms, int64_t at_ns)
 {
     container->state = HMS_DOCKER_RUNNING;
-    container->since_ns = at_ns;
+    container->since_ns = container->begun_ns = at_ns;
     container->addressed_ms = at_ms;
     container->is_seen = 1;
     container->asked_to_stop_ms = 0;
@@ -107,6 +107,7 @@ static void on_kill(struct hms_container *container, const struct hms_docker_eve
     if (container->end.own_stop)
         return;
     hms_exit_on_kill(&container->end, event->signal, event->time_ns);
+    container->signal_ms = at_ms;
     if (event->signal != SIGKILL) {
         container->asked_to_stop_ms = at_ms;
         container->touched_ms = at_ms;
@@ -219,13 +220,12 @@ static void on_event(void *arg, const struct hms_docker_event *event, int replay
 }
 
 /* A container is up according to `inspect`. */
-static void settle_up(struct hms_tracker *tracker, struct hms_container *container,
-                      int64_t known_start_ns)
+static void settle_up(struct hms_tracker *tracker, struct hms_container *container)
 {
     const struct hms_docker_container *info = &container->info;
-    int was_up = hms_container_is_up(container);
 
-    if (!was_up || (known_start_ns != 0 && known_start_ns != info->started_ns))
+    /* Docker stamps `start` after StartedAt: a later StartedAt is a start that no event told. */
+    if (!hms_container_is_up(container) || info->started_ns > container->begun_ns)
         begin_life(container, wall_to_mono_ms(tracker, info->started_ns), info->started_ns);
     container->is_seen = 1;
     if (container->state != info->state)
@@ -251,14 +251,12 @@ static void settle_down(struct hms_tracker *tracker, struct hms_container *conta
 static void apply_info(struct hms_tracker *tracker, struct hms_container *container,
                        struct hms_docker_container *info)
 {
-    int64_t known_start_ns = container->is_inspected ? container->info.started_ns : 0;
-
     hms_container_set_info(container, info);
     container->is_address_known = 1;
     switch (info->state) {
     case HMS_DOCKER_RUNNING:
     case HMS_DOCKER_PAUSED:
-        settle_up(tracker, container, known_start_ns);
+        settle_up(tracker, container);
         break;
     case HMS_DOCKER_EXITED:
     case HMS_DOCKER_DEAD:

@@ -31,7 +31,7 @@ static void expect(const struct hms_guard *guard, enum hms_trigger trigger, int6
 /* One start that the engine does at once, and the end of the container `up_ms` later. */
 static int64_t live(struct hms_guard *guard, enum hms_trigger trigger, int64_t at_ms, int64_t up_ms)
 {
-    hms_guard_acted(guard, trigger, at_ms, at_ms + 20000);
+    hms_guard_acted(guard, trigger, at_ms);
     hms_guard_answered(guard, trigger, 1, at_ms);
     hms_guard_up(guard, at_ms);
     hms_guard_down(guard, at_ms + up_ms);
@@ -109,10 +109,11 @@ static void test_restarted_list(void **state)
     struct hms_guard guard;
 
     hms_guard_init(&guard, &limits);
-    hms_guard_acted(&guard, HMS_TRIGGER_STOPPED, 1000, 21000);
-    expect(&guard, HMS_TRIGGER_STOPPED, 1001, HMS_RULING_WAIT, HMS_REASON_RESTARTED, 21000);
-    expect(&guard, HMS_TRIGGER_REQUESTED, 1001, HMS_RULING_WAIT, HMS_REASON_RESTARTED, 21000);
-    /* an entry that nothing takes off expires */
+    hms_guard_acted(&guard, HMS_TRIGGER_STOPPED, 1000);
+    expect(&guard, HMS_TRIGGER_STOPPED, 1001, HMS_RULING_WAIT, HMS_REASON_RESTARTED, INT64_MAX);
+    expect(&guard, HMS_TRIGGER_REQUESTED, 1001, HMS_RULING_WAIT, HMS_REASON_RESTARTED, INT64_MAX);
+    guard.restarted_until_ms = 21000; /* answered, but its start has not been seen */
+    expect(&guard, HMS_TRIGGER_STOPPED, 20999, HMS_RULING_WAIT, HMS_REASON_RESTARTED, 21000);
     expect(&guard, HMS_TRIGGER_STOPPED, 21000, HMS_RULING_ACT, HMS_REASON_CLEAR, 0);
     /* a container that dies again right after its restart is handled at once */
     hms_guard_answered(&guard, HMS_TRIGGER_STOPPED, 1, 1300);
@@ -127,7 +128,7 @@ static void test_refused_starts_back_off(void **state)
 
     hms_guard_init(&guard, &limits);
     for (i = 0; i < limits.restart_limit; i++) {
-        hms_guard_acted(&guard, HMS_TRIGGER_STOPPED, now_ms, now_ms + 20000);
+        hms_guard_acted(&guard, HMS_TRIGGER_STOPPED, now_ms);
         hms_guard_answered(&guard, HMS_TRIGGER_STOPPED, 0, now_ms);
         if (i == 0)
             expect(&guard, HMS_TRIGGER_STOPPED, now_ms, HMS_RULING_WAIT, HMS_REASON_BACKOFF,
@@ -158,7 +159,7 @@ static void test_loss_has_grace_and_a_budget_of_its_own(void **state)
     for (i = 0; i < limits.loss_restart_limit; i++) {
         now_ms += 500;
         expect(&guard, HMS_TRIGGER_LOSS, now_ms, HMS_RULING_ACT, HMS_REASON_CLEAR, 0);
-        hms_guard_acted(&guard, HMS_TRIGGER_LOSS, now_ms, now_ms + 20000);
+        hms_guard_acted(&guard, HMS_TRIGGER_LOSS, now_ms);
         hms_guard_down(&guard, now_ms);
         hms_guard_up(&guard, now_ms);
         hms_guard_answered(&guard, HMS_TRIGGER_LOSS, 1, now_ms);
@@ -180,12 +181,12 @@ static void test_restarts_that_do_not_help_back_off(void **state)
 
     hms_guard_init(&guard, &limits);
     hms_guard_up(&guard, 1000);
-    hms_guard_acted(&guard, HMS_TRIGGER_LOSS, 2000, 22000);
+    hms_guard_acted(&guard, HMS_TRIGGER_LOSS, 2000);
     hms_guard_answered(&guard, HMS_TRIGGER_LOSS, 1, 2100);
     hms_guard_up(&guard, 2100);
     assert_int_equal(hms_guard_proved(&guard, 0), 0);
     expect(&guard, HMS_TRIGGER_LOSS, 2700, HMS_RULING_WAIT, HMS_REASON_BACKOFF, 3000);
-    hms_guard_acted(&guard, HMS_TRIGGER_LOSS, 3000, 23000);
+    hms_guard_acted(&guard, HMS_TRIGGER_LOSS, 3000);
     hms_guard_answered(&guard, HMS_TRIGGER_LOSS, 1, 3100);
     hms_guard_up(&guard, 3100);
     assert_int_equal(hms_guard_proved(&guard, 0), 0);
@@ -206,7 +207,8 @@ static void test_no_limit(void **state)
     hms_guard_init(&guard, &none);
     for (i = 0; i < 3 * HMS_GUARD_LIMIT_MAX; i++) {
         now_ms = live(&guard, HMS_TRIGGER_FAILED, now_ms + none.backoff_max_ms, 1);
-        hms_guard_acted(&guard, HMS_TRIGGER_LOSS, now_ms, now_ms);
+        hms_guard_acted(&guard, HMS_TRIGGER_LOSS, now_ms);
+        hms_guard_answered(&guard, HMS_TRIGGER_LOSS, 1, now_ms);
     }
     now_ms += none.backoff_max_ms;
     expect(&guard, HMS_TRIGGER_FAILED, now_ms, HMS_RULING_ACT, HMS_REASON_CLEAR, 0);
