@@ -69,12 +69,14 @@ static void gather_facts(struct hms_healer *healer, struct hms_container *contai
     facts->has_docker_policy = strcmp(container->info.restart_policy, "no") != 0;
     facts->is_requested = container->is_requested;
     facts->is_bad = container->health.is_bad;
+    facts->is_stopping = hms_container_is_stopping(container, now_ms(healer));
     facts->is_storm = healer->is_storm;
     facts->ended_ms = container->ended_ms;
-    if (container->state == HMS_DOCKER_EXITED) {
+    /* These two walk the inventory: not for each of thousands that are not supervised. */
+    if (container->state == HMS_DOCKER_EXITED && container->supervision == HMS_REASON_CLEAR) {
         facts->is_superseded = hms_inventory_is_superseded(healer->inventory, container);
-        facts->touched_ms =
-            hms_inventory_touched_ms(healer->inventory, container, healer->rules.stop_grace_ms);
+        facts->touched_ms = hms_inventory_touched_ms(healer->inventory, container,
+                                                     healer->rules.stop_grace_ms, now_ms(healer));
     }
 }
 

@@ -35,6 +35,11 @@ int hms_container_is_up(const struct hms_container *container)
     return container->state == HMS_DOCKER_RUNNING || container->state == HMS_DOCKER_PAUSED;
 }
 
+int hms_container_is_stopping(const struct hms_container *container, int64_t now_ms)
+{
+    return hms_exit_is_pending(&container->end) && now_ms - container->signal_ms < HMS_STOPPING_MS;
+}
+
 struct hms_inventory *hms_inventory_new(const struct hms_guard_limits *limits)
 {
     struct hms_inventory *inventory = hms_calloc(1, sizeof(*inventory));
@@ -135,7 +140,8 @@ static int is_same_batch(const struct hms_container *a, const struct hms_contain
 }
 
 int64_t hms_inventory_touched_ms(struct hms_inventory *inventory,
-                                 const struct hms_container *container, int64_t window_ms)
+                                 const struct hms_container *container, int64_t window_ms,
+                                 int64_t now_ms)
 {
     int64_t touched_ms = container->touched_ms;
     struct hms_container *other, *next;
@@ -147,7 +153,7 @@ int64_t hms_inventory_touched_ms(struct hms_inventory *inventory,
         if (other == container || (!is_same_batch(container, other, window_ms) &&
                                    !is_same(container->compose_project, other->compose_project)))
             continue;
-        if (other->asked_to_stop_ms != 0 && hms_exit_is_pending(&other->end))
+        if (other->asked_to_stop_ms != 0 && hms_container_is_stopping(other, now_ms))
             return INT64_MAX;
         if (other->touched_ms > touched_ms)
             touched_ms = other->touched_ms;

@@ -48,6 +48,7 @@ struct hms_container {
     int64_t ended_ms;         /* monotonic */
     int64_t asked_to_stop_ms; /* monotonic; last TERM from outside, 0: none since its start */
     int64_t touched_ms;       /* monotonic; last act from outside that a stop may belong to */
+    int64_t signal_ms;        /* monotonic; last signal from outside */
 
     /* policy */
     struct hms_labels labels;
@@ -81,6 +82,12 @@ void hms_container_set_info(struct hms_container *container, struct hms_docker_c
 /* Whether it runs as far as is known (paused counts). */
 int hms_container_is_up(const struct hms_container *container);
 
+/* After so long a process that still runs has ignored the signal: nobody is stopping it. */
+#define HMS_STOPPING_MS 600000
+
+/* Whether somebody else is stopping it: it was sent TERM or KILL and has not ended yet. */
+int hms_container_is_stopping(const struct hms_container *container, int64_t now_ms);
+
 /* Never NULL; all containers go with it. limits (borrowed) are those of every guard. */
 struct hms_inventory *hms_inventory_new(const struct hms_guard_limits *limits);
 void hms_inventory_free(struct hms_inventory *inventory);
@@ -107,7 +114,8 @@ struct hms_container *hms_inventory_resolve(struct hms_inventory *inventory, con
  * `docker stop a b c`), and removals. Monotonic ms; INT64_MAX while such a stop is under way.
  */
 int64_t hms_inventory_touched_ms(struct hms_inventory *inventory,
-                                 const struct hms_container *container, int64_t window_ms);
+                                 const struct hms_container *container, int64_t window_ms,
+                                 int64_t now_ms);
 
 /* Somebody removed the container: whoever stopped its neighbours may be about to remove them too.
  */

@@ -104,7 +104,7 @@ struct hms_ruling hms_rules_loss(const struct hms_facts *facts, int64_t now_ms)
         return leave(HMS_REASON_LABEL_NO);
     if (facts->state != HMS_DOCKER_RUNNING)
         return leave(HMS_REASON_STATE);
-    if (hms_exit_is_pending(facts->end))
+    if (facts->is_stopping)
         return leave(HMS_REASON_STOPPING);
     if (facts->is_storm)
         return leave(HMS_REASON_STORM);

@@ -23,6 +23,7 @@ struct hms_facts {
     int is_superseded;
     int is_requested; /* an operator put it under supervision while it was down */
     int is_bad;       /* loses too many packets */
+    int is_stopping;  /* somebody else is ending it */
     int is_storm;
     int64_t ended_ms;   /* monotonic; when it ended or was found down */
     int64_t touched_ms; /* monotonic; last act from outside that belongs to the same stop;

@@ -65,6 +65,13 @@ static void drop(struct hms_tracker *tracker, struct hms_container *container)
     hms_inventory_remove(tracker->inventory, container);
 }
 
+/* What was measured before says nothing about it any more. */
+static void forget_measures(struct hms_container *container)
+{
+    hms_health_reset(&container->health);
+    memset(&container->measure, 0, sizeof(container->measure));
+}
+
 static void begin_life(struct hms_container *container, int64_t at_ms, int64_t at_ns)
 {
     container->state = HMS_DOCKER_RUNNING;
@@ -80,8 +87,7 @@ static void begin_life(struct hms_container *container, int64_t at_ms, int64_t a
         hms_exit_own_stop(&container->end, 0);
     }
     hms_guard_up(&container->guard, at_ms);
-    hms_health_reset(&container->health);
-    memset(&container->measure, 0, sizeof(container->measure));
+    forget_measures(container);
 }
 
 static void end_life(struct hms_container *container, int64_t at_ms, int64_t at_ns)
@@ -91,8 +97,7 @@ static void end_life(struct hms_container *container, int64_t at_ms, int64_t at_
     container->life++;
     container->ended_ms = at_ms;
     hms_guard_down(&container->guard, at_ms);
-    hms_health_reset(&container->health);
-    memset(&container->measure, 0, sizeof(container->measure));
+    forget_measures(container);
 }
 
 static void on_kill(struct hms_container *container, const struct hms_docker_event *event,
@@ -101,6 +106,7 @@ static void on_kill(struct hms_container *container, const struct hms_docker_eve
     if (container->end.own_stop)
         return;
     hms_exit_on_kill(&container->end, event->signal, event->time_ns);
+    container->signal_ms = at_ms;
     if (event->signal != SIGKILL) {
         container->asked_to_stop_ms = at_ms;
         container->touched_ms = at_ms;
@@ -151,6 +157,7 @@ static int apply_event(struct hms_container *container, const struct hms_docker_
         container->state = HMS_DOCKER_PAUSED;
         container->since_ns = event->time_ns;
         container->life++;
+        forget_measures(container);
         return 0;
     case HMS_DOCKER_ON_UNPAUSE:
         container->state = HMS_DOCKER_RUNNING;

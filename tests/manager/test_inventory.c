@@ -17,6 +17,7 @@
 #define ID_B      "aaaab00000000000000000000000000000000000000000000000000000000000"
 #define ID_C      "cccc000000000000000000000000000000000000000000000000000000000000"
 #define WINDOW_MS 250
+#define NOW_MS    20000
 
 static const struct hms_guard_limits limits = {.stable_ms = 60000};
 
@@ -48,7 +49,7 @@ static struct hms_container *add(struct hms_inventory *inventory, const char *id
 
 static void stop(struct hms_container *container, int64_t asked_ms, int64_t ended_ms)
 {
-    container->asked_to_stop_ms = container->touched_ms = asked_ms;
+    container->asked_to_stop_ms = container->touched_ms = container->signal_ms = asked_ms;
     hms_exit_on_kill(&container->end, SIGTERM, asked_ms * 1000000);
     if (ended_ms == 0)
         return;
@@ -94,15 +95,15 @@ static void test_one_command_stops_several(void **state)
     struct hms_container *c = add(inventory, ID_C, "c", NULL, NULL, 0);
 
     stop(a, 1000, 1100);
-    assert_int_equal(hms_inventory_touched_ms(inventory, a, WINDOW_MS), 1100);
+    assert_int_equal(hms_inventory_touched_ms(inventory, a, WINDOW_MS, NOW_MS), 1100);
     stop(b, 1010, 0); /* asked for by the same command, takes its time */
-    assert_true(hms_inventory_touched_ms(inventory, a, WINDOW_MS) == INT64_MAX);
+    assert_true(hms_inventory_touched_ms(inventory, a, WINDOW_MS, NOW_MS) == INT64_MAX);
     stop(c, 9000, 9100); /* another command */
-    assert_int_equal(hms_inventory_touched_ms(inventory, c, WINDOW_MS), 9100);
+    assert_int_equal(hms_inventory_touched_ms(inventory, c, WINDOW_MS, NOW_MS), 9100);
     stop(b, 1010, 11000);
-    assert_int_equal(hms_inventory_touched_ms(inventory, a, WINDOW_MS), 11000);
+    assert_int_equal(hms_inventory_touched_ms(inventory, a, WINDOW_MS, NOW_MS), 11000);
     hms_inventory_note_removal(inventory, b, 11200); /* and now it removes them one by one */
-    assert_int_equal(hms_inventory_touched_ms(inventory, a, WINDOW_MS), 11200);
+    assert_int_equal(hms_inventory_touched_ms(inventory, a, WINDOW_MS, NOW_MS), 11200);
     hms_inventory_free(inventory);
 }
 
@@ -115,10 +116,27 @@ static void test_a_compose_project_stops_one_after_the_other(void **state)
 
     stop(web, 1000, 1100);
     stop(base, 5000, 0);
-    assert_true(hms_inventory_touched_ms(inventory, web, WINDOW_MS) == INT64_MAX);
+    assert_true(hms_inventory_touched_ms(inventory, web, WINDOW_MS, NOW_MS) == INT64_MAX);
     stop(other, 20000, 0);
     stop(base, 5000, 15000);
-    assert_int_equal(hms_inventory_touched_ms(inventory, web, WINDOW_MS), 15000);
+    assert_int_equal(hms_inventory_touched_ms(inventory, web, WINDOW_MS, NOW_MS), 15000);
+    hms_inventory_free(inventory);
+}
+
+static void test_an_ignored_signal_is_no_stop_for_ever(void **state)
+{
+    struct hms_inventory *inventory = hms_inventory_new(&limits);
+    struct hms_container *web = add(inventory, ID_A, "web", "shop", "web", 1);
+    struct hms_container *deaf = add(inventory, ID_B, "deaf", "shop", "db", 1);
+    int64_t later_ms = 1000 + HMS_STOPPING_MS;
+
+    assert_false(hms_container_is_stopping(deaf, 1000));
+    stop(deaf, 1000, 0);
+    assert_true(hms_container_is_stopping(deaf, later_ms - 1));
+    assert_false(hms_container_is_stopping(deaf, later_ms));
+    stop(web, later_ms, later_ms + 100);
+    assert_int_equal(hms_inventory_touched_ms(inventory, web, WINDOW_MS, later_ms + 100),
+                     later_ms + 100);
     hms_inventory_free(inventory);
 }
 
@@ -196,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_resolve),
         cmocka_unit_test(test_one_command_stops_several),
         cmocka_unit_test(test_a_compose_project_stops_one_after_the_other),
+        cmocka_unit_test(test_an_ignored_signal_is_no_stop_for_ever),
         cmocka_unit_test(test_superseded),
         cmocka_unit_test(test_memory_round_trip),
         cmocka_unit_test(test_memory_survives_nonsense),

@@ -165,48 +165,40 @@ static void test_loss(void **state)
     static const struct {
         const char *name;
         struct hms_facts facts;
-        int kill_signal;
         enum hms_ruling_kind kind;
         enum hms_reason reason;
     } table[] = {
-        {"good", {.state = HMS_DOCKER_RUNNING}, 0, HMS_RULING_LEAVE, HMS_REASON_CLEAR},
-        {"bad", {.state = HMS_DOCKER_RUNNING, .is_bad = 1}, 0, HMS_RULING_ACT, HMS_REASON_CLEAR},
+        {"good", {.state = HMS_DOCKER_RUNNING}, HMS_RULING_LEAVE, HMS_REASON_CLEAR},
+        {"bad", {.state = HMS_DOCKER_RUNNING, .is_bad = 1}, HMS_RULING_ACT, HMS_REASON_CLEAR},
         {"bad, on-failure",
          {.state = HMS_DOCKER_RUNNING, .is_bad = 1, .restart = HMS_RESTART_ON_FAILURE},
-         0,
          HMS_RULING_ACT,
          HMS_REASON_CLEAR},
         {"bad, label no",
          {.state = HMS_DOCKER_RUNNING, .is_bad = 1, .restart = HMS_RESTART_NO},
-         0,
          HMS_RULING_LEAVE,
          HMS_REASON_LABEL_NO},
         {"bad, ignored",
          {.state = HMS_DOCKER_RUNNING, .is_bad = 1, .supervision = HMS_REASON_IGNORED},
-         0,
          HMS_RULING_LEAVE,
          HMS_REASON_IGNORED},
         {"bad, paused",
          {.state = HMS_DOCKER_PAUSED, .is_bad = 1},
-         0,
          HMS_RULING_LEAVE,
          HMS_REASON_STATE},
         {"bad, being stopped",
-         {.state = HMS_DOCKER_RUNNING, .is_bad = 1},
-         SIGTERM,
+         {.state = HMS_DOCKER_RUNNING, .is_bad = 1, .is_stopping = 1},
          HMS_RULING_LEAVE,
          HMS_REASON_STOPPING},
         {"bad, in a storm",
          {.state = HMS_DOCKER_RUNNING, .is_bad = 1, .is_storm = 1},
-         0,
          HMS_RULING_LEAVE,
          HMS_REASON_STORM},
     };
     size_t i;
 
     for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        struct hms_exit end = {.kill_signal = table[i].kill_signal,
-                               .kill_ns = table[i].kill_signal};
+        struct hms_exit end = {0};
         struct hms_facts facts = table[i].facts;
         struct hms_ruling ruling;
         struct hms_guard guard;
