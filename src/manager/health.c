@@ -48,14 +48,36 @@ int hms_health_is_newly_bad(const struct hms_health *health, uint64_t round)
     return health->first_bad_round != 0 && health->first_bad_round + 1 >= round;
 }
 
-int hms_storm_round(struct hms_storm *storm, size_t probed, size_t newly_bad, size_t bad,
-                    size_t min_probed, double limit_pct)
+void hms_storm_count(struct hms_storm_tally *tally, const struct hms_health *health, uint64_t round,
+                     int is_judged)
+{
+    if (!is_judged) {
+        tally->unknown_bad += health->bad_rounds > 0;
+        return;
+    }
+    tally->judged++;
+    tally->newly_bad += (size_t)hms_health_is_newly_bad(health, round);
+    tally->bad += health->bad_rounds > 0;
+}
+
+/* A disturbed round judges few or none: that those are well does not end a storm. */
+static int is_calm(const struct hms_storm_tally *tally, double limit_pct)
+{
+    size_t all = tally->judged + tally->unknown_bad;
+    size_t bad = tally->bad + tally->unknown_bad;
+
+    return (double)bad * 200 <= limit_pct * (double)all;
+}
+
+int hms_storm_round(struct hms_storm *storm, const struct hms_storm_tally *tally, size_t min_judged,
+                    double limit_pct)
 {
     int was_active = storm->is_active;
 
-    if (probed >= min_probed && (double)newly_bad * 100 > limit_pct * (double)probed)
+    if (tally->judged >= min_judged &&
+        (double)tally->newly_bad * 100 > limit_pct * (double)tally->judged)
         storm->is_active = 1;
-    else if (storm->is_active && (double)bad * 200 <= limit_pct * (double)probed)
+    else if (is_calm(tally, limit_pct))
         storm->is_active = 0;
     return storm->is_active != was_active;
 }

@@ -39,12 +39,24 @@ struct hms_storm {
     int is_active;
 };
 
+/* The containers of one round. */
+struct hms_storm_tally {
+    size_t judged;
+    size_t newly_bad;   /* of those judged */
+    size_t bad;         /* of those judged */
+    size_t unknown_bad; /* bad when last judged, and not judged this time */
+};
+
+/* Counts a container in; is_judged: its result in `round` told something, and is in its health. */
+void hms_storm_count(struct hms_storm_tally *tally, const struct hms_health *health, uint64_t round,
+                     int is_judged);
+
 /*
- * Takes a round's counts: containers probed, those newly bad (hms_health_is_newly_bad) and those
- * in a bad round. It begins when of at least min_probed more than limit_pct are newly bad, and ends
- * when no more than half of limit_pct are bad. Returns 1 if is_active changed.
+ * Takes a round's tally. A storm begins when of at least min_judged more than limit_pct are newly
+ * bad, and ends when no more than half of limit_pct are bad, and so few that were bad are unknown
+ * that it would hold with them. Returns 1 if is_active changed.
  */
-int hms_storm_round(struct hms_storm *storm, size_t probed, size_t newly_bad, size_t bad,
-                    size_t min_probed, double limit_pct);
+int hms_storm_round(struct hms_storm *storm, const struct hms_storm_tally *tally, size_t min_judged,
+                    double limit_pct);
 
 #endif

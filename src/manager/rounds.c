@@ -136,57 +136,62 @@ static void apply_result(struct hms_rounds *rounds, struct hms_container *contai
                      rounds->options->fall, rounds->options->rise);
 }
 
-/* The container a result belongs to, if the result still says something about it. */
-static struct hms_container *judged(struct hms_rounds *rounds, size_t i,
-                                    const struct hms_icmp_result *result)
+/* The container that was probed, unless it has ended, begun or gone since then. */
+static struct hms_container *still_there(struct hms_rounds *rounds, size_t i)
 {
     struct hms_container *container = hms_inventory_find(rounds->inventory, rounds->probes[i].id);
 
     if (container == NULL || container->life != rounds->probes[i].life || container->acting != 0)
         return NULL;
-    if (!result->complete || result->sent == 0) {
-        rounds->counters.incomplete++;
-        return NULL;
-    }
-    /* The neighbour entry of an address that changed hands can take a second to settle. */
-    if (result->received < result->sent &&
-        rounds->began_ms < container->guard.up_since_ms + rounds->options->start_grace_ms)
-        return NULL;
     return container;
 }
 
-static void judge_storm(struct hms_rounds *rounds, size_t probed, size_t newly_bad, size_t bad)
+/* Whether a result tells the container's loss. */
+static int is_telling(struct hms_rounds *rounds, const struct hms_container *container,
+                      const struct hms_icmp_result *result)
 {
-    if (!hms_storm_round(&rounds->storm, probed, newly_bad, bad,
-                         (size_t)rounds->options->storm_min_probed, rounds->options->storm_pct))
+    if (!result->complete || result->sent == 0) {
+        rounds->counters.incomplete++;
+        return 0;
+    }
+    /* The neighbour entry of an address that changed hands can take a second to settle. */
+    return result->received == result->sent ||
+           rounds->began_ms >= container->guard.up_since_ms + rounds->options->start_grace_ms;
+}
+
+static void judge_storm(struct hms_rounds *rounds, const struct hms_storm_tally *tally)
+{
+    if (!hms_storm_round(&rounds->storm, tally, (size_t)rounds->options->storm_min_probed,
+                         rounds->options->storm_pct))
         return;
     if (rounds->storm.is_active)
         hms_log(rounds->log, HMS_LOG_WARN, "rounds",
                 "storm guard: %zu of %zu containers turned bad at once; restarts for loss are held",
-                newly_bad, probed);
+                tally->newly_bad, tally->judged);
     else
-        hms_log(rounds->log, HMS_LOG_INFO, "rounds", "storm guard: over, %zu of %zu are bad", bad,
-                probed);
+        hms_log(rounds->log, HMS_LOG_INFO, "rounds", "storm guard: over, %zu of %zu are bad",
+                tally->bad, tally->judged);
     rounds->handlers.on_storm(rounds->arg, rounds->storm.is_active);
 }
 
 static void apply_results(struct hms_rounds *rounds, const struct hms_icmp_result *results,
                           size_t count)
 {
-    size_t i, probed = 0, newly_bad = 0, bad = 0;
+    struct hms_storm_tally tally = {0};
     struct hms_container *container;
+    size_t i;
 
     for (i = 0; i < count; i++) {
-        container = judged(rounds, i, &results[i]);
-        rounds->probes[i].is_judged = container != NULL;
-        if (container == NULL)
-            continue;
-        apply_result(rounds, container, &results[i]);
-        probed++;
-        newly_bad += (size_t)hms_health_is_newly_bad(&container->health, rounds->number);
-        bad += container->health.bad_rounds > 0;
+        container = still_there(rounds, i);
+        rounds->probes[i].is_judged =
+            container != NULL && is_telling(rounds, container, &results[i]);
+        if (rounds->probes[i].is_judged)
+            apply_result(rounds, container, &results[i]);
+        if (container != NULL)
+            hms_storm_count(&tally, &container->health, rounds->number,
+                            rounds->probes[i].is_judged);
     }
-    judge_storm(rounds, probed, newly_bad, bad); /* before anybody is restarted */
+    judge_storm(rounds, &tally); /* before anybody is restarted */
     for (i = 0; i < count; i++)
         if (rounds->probes[i].is_judged)
             rounds->handlers.on_result(rounds->arg,
@@ -235,6 +240,7 @@ static void on_pause_over(uv_timer_t *timer)
 
     rounds->count = gather_targets(rounds);
     if (rounds->count == 0) {
+        judge_storm(rounds, &(struct hms_storm_tally){0}); /* nobody is left to be bad */
         idle_then_probe(rounds);
         return;
     }

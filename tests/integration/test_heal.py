@@ -1,6 +1,7 @@
 """What hms is for: containers that were killed, or lose packets, come back; others are let be."""
 
 import os
+import signal
 import statistics
 import time
 
@@ -115,6 +116,39 @@ class Heal(frame.IntegrationTest):
         frame.wait_for(lambda: self._host_state(hms) == "online", "the host is well again")
         time.sleep(SETTLE_S)
         self.assertEqual(self.events.starts(), {})
+
+    def test_storm_outlasts_a_disturbed_prober(self):
+        hms = self.start_hms()
+        frame.wait_for(lambda: all(entry["loss_pct"] == 0 for entry in hms.content().values()),
+                       "all are probed")
+        self.in_host(["nft", "-f", "-"], DROP_REPLIES)
+        self.addCleanup(self.in_host, ["nft", REMOVE_DROP])
+        frame.wait_for(lambda: self._host_state(hms) == "degraded", "the host is degraded")
+        before = self._incomplete(hms)
+        while self._incomplete(hms) < before + 3 * len(self.names):
+            hms.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.15)  # longer than losses could be told from lateness
+            hms.process.send_signal(signal.SIGCONT)
+            time.sleep(0.6)  # a whole round
+        time.sleep(SETTLE_S)
+        self.assertEqual(self.events.starts(), {})
+        self.assertEqual(self._host_state(hms), "degraded")
+
+    @staticmethod
+    def _incomplete(hms):
+        _, answer = hms.call("GET", f"/containers/{hms.host.address}")
+        return answer["description"]["host"]["rounds"]["incomplete_results"]
+
+    def test_pause_forgets_the_loss_before_it(self):
+        hms = self.start_hms(observe=True)
+        name = self.names[0]
+        self.lose(name, 99)
+        frame.wait_for(lambda: hms.entry(name)["healthy"] is False, "the loss is seen")
+        self.docker("pause", name)
+        self.addCleanup(self.engine.call, "POST", f"/containers/{name}/restart", {"t": 0})
+        frame.wait_for(lambda: hms.entry(name)["container_state"] == "paused", "the pause is seen")
+        entry = hms.entry(name)
+        self.assertEqual((entry["healthy"], entry["loss_pct"]), (True, None))
 
     @staticmethod
     def _host_state(hms):

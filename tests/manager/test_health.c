@@ -80,25 +80,29 @@ static void test_storm(void **state)
 {
     static const struct {
         const char *name;
-        size_t probed, newly_bad, bad;
+        struct hms_storm_tally tally;
         int active;
     } rounds[] = {
-        {"all is well", 10, 0, 0, 0},
-        {"too few are probed", 4, 4, 4, 0},
-        {"exactly the share", 10, 6, 6, 0},
-        {"more than the share", 10, 7, 7, 1},
-        {"no longer new, still bad", 10, 0, 7, 1},
-        {"more than half of it", 10, 0, 4, 1},
-        {"half of it", 10, 0, 3, 0},
-        {"nobody is probed", 0, 0, 0, 0},
+        {"all is well", {10, 0, 0, 0}, 0},
+        {"too few are probed", {4, 4, 4, 0}, 0},
+        {"exactly the share", {10, 6, 6, 0}, 0},
+        {"more than the share", {10, 7, 7, 0}, 1},
+        {"no longer new, still bad", {10, 0, 7, 0}, 1},
+        {"more than half of it", {10, 0, 4, 0}, 1},
+        {"a disturbed round judged the good ones only", {6, 0, 0, 4}, 1},
+        {"it judged nobody", {0, 0, 0, 4}, 1},
+        {"few of the bad ones are unknown", {10, 0, 1, 2}, 0},
+        {"it begins again", {10, 7, 7, 0}, 1},
+        {"half of it", {10, 0, 3, 0}, 0},
+        {"it begins again", {10, 7, 7, 0}, 1},
+        {"nobody is probed", {0, 0, 0, 0}, 0},
     };
     struct hms_storm storm = {0};
     size_t i;
 
     for (i = 0; i < sizeof(rounds) / sizeof(rounds[0]); i++) {
         int was_active = storm.is_active;
-        int changed =
-            hms_storm_round(&storm, rounds[i].probed, rounds[i].newly_bad, rounds[i].bad, 5, 60);
+        int changed = hms_storm_round(&storm, &rounds[i].tally, 5, 60);
 
         print_message("%s\n", rounds[i].name);
         assert_int_equal(storm.is_active, rounds[i].active);
@@ -106,12 +110,32 @@ static void test_storm(void **state)
     }
 }
 
+static void test_storm_tally(void **state)
+{
+    struct hms_health good = {0}, bad = {0};
+    struct hms_storm_tally tally = {0};
+
+    hms_health_round(&good, 1, 0, 60, 1, 1);
+    hms_health_round(&bad, 1, 100, 60, 1, 1);
+    hms_storm_count(&tally, &good, 1, 1);
+    hms_storm_count(&tally, &bad, 1, 1);
+    hms_storm_count(&tally, &good, 1, 0);
+    hms_storm_count(&tally, &bad, 1, 0);
+    assert_int_equal(tally.judged, 2);
+    assert_int_equal(tally.newly_bad, 1);
+    assert_int_equal(tally.bad, 1);
+    assert_int_equal(tally.unknown_bad, 1);
+    hms_storm_count(&tally, &bad, 3, 1);
+    assert_int_equal(tally.newly_bad, 1);
+    assert_int_equal(tally.bad, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hysteresis), cmocka_unit_test(test_threshold_bounds),
         cmocka_unit_test(test_samples),    cmocka_unit_test(test_newly_bad),
-        cmocka_unit_test(test_storm),
+        cmocka_unit_test(test_storm),      cmocka_unit_test(test_storm_tally),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
