@@ -166,6 +166,7 @@ static void act(struct hms_healer *healer, struct hms_container *container,
     action->life = container->life;
     action->trigger = trigger;
     healer->running++;
+    container->queued = 0;
     container->acting = decision->number;
     container->end_event_ns = 0;
     if (trigger == HMS_TRIGGER_LOSS) {
@@ -343,7 +344,8 @@ static void note_ruling(struct hms_healer *healer, struct hms_container *contain
 
 static void enqueue(struct hms_healer *healer, struct hms_container *container)
 {
-    container->queued = ++healer->last_queued;
+    if (container->queued == 0) /* else it keeps its place */
+        container->queued = ++healer->last_queued;
     container->standing = HMS_REASON_CONCURRENCY;
 }
 
@@ -359,6 +361,7 @@ static void apply(struct hms_healer *healer, struct hms_container *container,
             enqueue(healer, container);
         return;
     }
+    container->queued = 0;
     /* A running container is looked at after each round: only what is known then counts. */
     if (ruling.kind == HMS_RULING_WAIT && trigger != HMS_TRIGGER_LOSS) {
         container->due_ms = ruling.not_before_ms;
@@ -377,6 +380,14 @@ static void settle_quarantine(struct hms_healer *healer, struct hms_container *c
     healer->handlers.on_changed(healer->arg, container);
 }
 
+/* While a call is under way nothing is: its answer comes, however late, and is the next occasion.
+ */
+static int may_decide(const struct hms_healer *healer, const struct hms_container *container)
+{
+    return !healer->is_closing && healer->is_synced && container->is_inspected &&
+           container->acting == 0;
+}
+
 void hms_healer_consider(struct hms_healer *healer, struct hms_container *container)
 {
     enum hms_trigger trigger = HMS_TRIGGER_LOSS;
@@ -384,16 +395,16 @@ void hms_healer_consider(struct hms_healer *healer, struct hms_container *contai
     struct hms_facts facts;
 
     container->due_ms = 0;
-    container->queued = 0;
-    if (healer->is_closing || !healer->is_synced || !container->is_inspected)
+    if (!may_decide(healer, container)) {
+        container->queued = 0;
         return;
-    if (container->acting != 0)
-        return; /* its answer comes, however late, and then it is looked at again */
+    }
     gather_facts(healer, container, &facts);
     if (hms_container_is_up(container)) {
         settle_quarantine(healer, container);
         ruling = hms_rules_loss(&facts, now_ms(healer));
         if (ruling.kind == HMS_RULING_LEAVE && ruling.reason == HMS_REASON_CLEAR) {
+            container->queued = 0;
             container->standing =
                 container->guard.is_quarantined ? HMS_REASON_QUARANTINE : container->supervision;
             return;
