@@ -14,7 +14,7 @@
 #include "controller/sync.h"
 
 #define HMS_REGISTRY_HOSTS_MAX      1024
-#define HMS_REGISTRY_CONTAINERS_MAX 4096 /* of one host */
+#define HMS_REGISTRY_CONTAINERS_MAX 65536 /* of one host, as in the list of an engine */
 
 struct hms_registry;
 struct hms_gather_ask;

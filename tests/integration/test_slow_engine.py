@@ -31,6 +31,21 @@ class SlowEngine(frame.IntegrationTest):
         proxy.release(hold)
         self.wait_running(self.names)
 
+    def test_who_waits_longest_is_first(self):
+        proxy, hms = self.start_behind_proxy(concurrent_restarts=1, stop_grace_ms=0)
+        hold = proxy.hold(r"^POST .*/start$")
+        for name in self.names[:3]:
+            self.engine.kill(name)
+        frame.wait_for(lambda: [hms.entry(name)["guard"] for name in self.names[1:3]]
+                       == ["concurrency"] * 2, "two wait for the first")
+        self.engine.call("POST", f"/containers/{self.names[1]}/update",
+                         body={"RestartPolicy": {"Name": "no"}})
+        self.wait_for_events(hms)
+        proxy.release(hold)
+        self.wait_running(self.names)
+        starts = sorted(self.events.all("start"), key=lambda event: event["timeNano"])
+        self.assertEqual([event["Actor"]["Attributes"]["name"] for event in starts], self.names[:3])
+
     def test_kill_before_the_first_look_is_remembered(self):
         target = self.run_container("target", [
             "sh", "-c", "trap 'sleep 2; exit 0' TERM; while :; do sleep 0.1; done"])
