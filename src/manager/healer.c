@@ -281,8 +281,8 @@ static void take_answer(struct hms_healer *healer, struct hms_container *contain
     settle(healer, container, action, answer, outcome);
     if (outcome == HMS_OUTCOME_DONE)
         container->restarts++;
-    if (outcome != HMS_OUTCOME_LOST)
-        container->is_requested = 0; /* also if refused: what comes next is the rules' to say */
+    if (answer->error == HMS_OK)
+        container->is_requested = 0;
     if (decision != NULL) {
         decision->outcome = outcome;
         decision->done_ns = hms_clock_wall_ns();

@@ -63,8 +63,8 @@ class SlowEngine(frame.IntegrationTest):
 
 
 class RefusingEngine(frame.IntegrationTest):
-    def test_refused_request_is_not_repeated(self):
-        hms = self.start_hms()
+    def test_refused_request_backs_off(self):
+        hms = self.start_hms(backoff_min_ms=3600000, backoff_max_ms=3600000)
         port = {"ExposedPorts": {"9/tcp": {}},
                 "HostConfig": {"PortBindings": {"9/tcp": [{"HostPort": "9"}]}}}
         self.run_container("first", **port)
