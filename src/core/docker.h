@@ -26,7 +26,8 @@ enum hms_docker_state {
     HMS_DOCKER_DEAD,
 };
 
-/* Docker's word for a state ("running"), and back (an unknown word gives -1). */
+/* Docker's word for a state ("running"), and back (an unknown word gives -1; what is read from the
+ * engine takes such a word for DEAD). */
 const char *hms_docker_state_name(enum hms_docker_state state);
 int hms_docker_state_parse(const char *name);
 
@@ -46,6 +47,7 @@ struct hms_docker_container {
     char *network_mode; /* "default", "bridge", "host", "none", "container:ID", a network's name */
     char *restart_policy; /* "no", "always", "unless-stopped", "on-failure" */
     int restart_max_retries;
+    int stop_timeout_s; /* from the stop signal to KILL; -1: the engine's default, 10 s */
     int auto_remove;
     int interactive; /* attached to somebody's standard input (run -i without -d) */
     enum hms_docker_state state;

@@ -84,11 +84,13 @@ static int read_id(const char *text, char id[HMS_DOCKER_ID_SIZE])
 
 static int read_state(const char *name, enum hms_docker_state *state)
 {
-    int known = name != NULL ? hms_docker_state_parse(name) : -1;
+    int known;
 
-    if (known < 0)
+    if (name == NULL)
         return HMS_EPROTO;
-    *state = (enum hms_docker_state)known;
+    /* A word of a newer engine must not hide all the others: it is taken for a state to let be. */
+    known = hms_docker_state_parse(name);
+    *state = known < 0 ? HMS_DOCKER_DEAD : (enum hms_docker_state)known;
     return HMS_OK;
 }
 
@@ -191,6 +193,8 @@ static void read_texts(const json_t *body, struct hms_docker_container *containe
     container->restart_max_retries = to_int(hms_json_int(policy, "MaximumRetryCount", 0));
     container->auto_remove = hms_json_bool(host, "AutoRemove", 0);
     container->interactive = hms_json_bool(json_object_get(body, "Config"), "AttachStdin", 0);
+    container->stop_timeout_s =
+        to_int(hms_json_int(json_object_get(body, "Config"), "StopTimeout", -1));
 }
 
 static void read_run(const json_t *state, struct hms_docker_container *container)

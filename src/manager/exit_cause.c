@@ -35,11 +35,8 @@ enum hms_cause hms_cause_parse(const char *name)
 
 void hms_exit_on_start(struct hms_exit *end)
 {
-    int own_stop = end->own_stop;
-
     memset(end, 0, sizeof(*end));
     end->exit_code = -1;
-    end->own_stop = own_stop;
 }
 
 void hms_exit_on_kill(struct hms_exit *end, int signal, int64_t time_ns)

@@ -41,7 +41,7 @@ struct hms_exit {
     int own_stop; /* a stop of ours is under way */
 };
 
-/* It runs (again): all that was known of its end is past. */
+/* It runs (again): all that was known of its end is past, a stop of ours too. */
 void hms_exit_on_start(struct hms_exit *end);
 
 /* Docker's events, with their wall times. hms_exit_on_die() returns the cause. */

@@ -161,6 +161,12 @@ static void arm_timer(struct hms_healer *healer, int64_t due_ms)
     uv_timer_start(&healer->timer, on_timer, wait_ms > 1 ? (uint64_t)wait_ms : 1, 0);
 }
 
+static int stop_timeout_s(const struct hms_container *container)
+{
+    return container->labels.stop_timeout_s >= 0 ? container->labels.stop_timeout_s
+                                                 : container->info.stop_timeout_s;
+}
+
 static void on_answer(void *arg, const struct hms_docker_answer *answer);
 
 static void act(struct hms_healer *healer, struct hms_container *container,
@@ -183,8 +189,8 @@ static void act(struct hms_healer *healer, struct hms_container *container,
         decision->action = HMS_ACTION_RESTART;
         container->loss_decision = decision->number;
         hms_exit_own_stop(&container->end, 1);
-        hms_docker_restart(healer->docker, container->id, container->labels.stop_timeout_s,
-                           on_answer, action);
+        hms_docker_restart(healer->docker, container->id, stop_timeout_s(container), on_answer,
+                           action);
     } else {
         decision->action = HMS_ACTION_START;
         hms_docker_start(healer->docker, container->id, on_answer, action);

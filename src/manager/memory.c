@@ -20,6 +20,10 @@ static json_t *container_document(const struct hms_container *container)
         json_object_set_new(object, "quarantined", json_true());
     if (container->restarts > 0)
         json_object_set_new(object, "restarts", json_integer((json_int_t)container->restarts));
+    if (hms_exit_is_pending(&container->end))
+        json_object_set_new(object, "kill",
+                            json_pack("{s:i, s:I}", "signal", container->end.kill_signal, "time_ns",
+                                      (json_int_t)container->end.kill_ns));
     if (container->end.cause != HMS_CAUSE_NONE)
         json_object_set_new(
             object, "end",
@@ -49,12 +53,16 @@ static int is_full_id(const char *id)
 static void recall_container(struct hms_container *container, const json_t *object)
 {
     const json_t *end = json_object_get(object, "end");
+    const json_t *kill = json_object_get(object, "kill");
     const char *cause = hms_json_string(end, "cause");
 
     container->is_ignored = hms_json_bool(object, "ignored", 0);
     container->is_seen = hms_json_bool(object, "seen", 0);
     container->guard.is_quarantined = hms_json_bool(object, "quarantined", 0);
     container->restarts = (uint64_t)hms_json_int(object, "restarts", 0);
+    if (kill != NULL)
+        hms_exit_on_kill(&container->end, (int)hms_json_int(kill, "signal", 0),
+                         hms_json_int(kill, "time_ns", 0));
     if (cause != NULL) {
         container->end.cause = hms_cause_parse(cause);
         container->end.exit_code = (int)hms_json_int(end, "exit_code", -1);

@@ -84,10 +84,8 @@ static void begin_life(struct hms_container *container, int64_t at_ms, int64_t a
     container->end_event_ns = 0;
     container->is_requested = 0;
     hms_exit_on_start(&container->end);
-    if (container->acting == 0) { /* else the answer to our call ends this */
+    if (container->acting == 0) /* else the answer to our call ends this */
         container->guard.restarted_until_ms = 0;
-        hms_exit_own_stop(&container->end, 0);
-    }
     hms_guard_up(&container->guard, at_ms);
     forget_measure(container);
 }

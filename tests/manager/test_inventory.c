@@ -168,6 +168,7 @@ static void test_memory_round_trip(void **state)
     json_t *document;
 
     a->is_ignored = a->is_seen = 1;
+    hms_exit_on_kill(&a->end, SIGTERM, 5);
     b->guard.is_quarantined = 1;
     b->restarts = 3;
     b->end = (struct hms_exit){.cause = HMS_CAUSE_COMPLETED, .exit_code = 0, .ended_ns = 9};
@@ -182,6 +183,7 @@ static void test_memory_round_trip(void **state)
     a = hms_inventory_find(inventory, ID_A);
     b = hms_inventory_find(inventory, ID_B);
     assert_true(a->is_ignored && a->is_seen && !a->guard.is_quarantined);
+    assert_int_equal(hms_exit_on_die(&a->end, 0, 9), HMS_CAUSE_STOPPED);
     assert_true(b->guard.is_quarantined && b->restarts == 3);
     assert_int_equal(b->end.cause, HMS_CAUSE_COMPLETED);
     assert_int_equal(b->end.ended_ns, 9);
