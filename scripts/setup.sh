@@ -4,7 +4,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-BUILD_PACKAGES=(cmake ninja-build gcc pkg-config libuv1-dev libcurl4-openssl-dev libjansson-dev
+BUILD_PACKAGES=(cmake ninja-build gcc libc6-dev pkg-config libuv1-dev libcurl4-openssl-dev libjansson-dev
   librabbitmq-dev libinih-dev libssl-dev libcmocka-dev uthash-dev node-llhttp curl)
 LINT_PACKAGES=(clang clang-format clang-tidy)
 
