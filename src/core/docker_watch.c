@@ -53,7 +53,6 @@ struct hms_docker_watch {
     int64_t last_event_ns;
     int64_t floor_ns; /* events up to then are not asked for */
     int is_listing;
-    int list_again;
     int list_first;
     int64_t list_asked_ms;
     int networks_asked;
@@ -302,25 +301,14 @@ static void on_list(void *arg, const struct hms_docker_answer *answer)
     start_timer(watch, watch->options.list_period_ms);
     tell_list(watch, rows, count);
     free(rows);
-    if (watch->state == FOLLOWING && watch->list_again)
-        ask_list(watch);
 }
 
 static void ask_list(struct hms_docker_watch *watch)
 {
-    watch->list_again = watch->is_listing;
-    if (watch->is_listing)
-        return;
     watch->is_listing = 1;
     watch->list_asked_ms = hms_clock_mono_ms();
     expect_answer(watch);
     hms_docker_list(watch->docker, on_list, watch);
-}
-
-void hms_docker_watch_list(struct hms_docker_watch *watch)
-{
-    if (watch->state == FOLLOWING)
-        ask_list(watch);
 }
 
 /* --- contact -------------------------------------------------------------------------------- */
@@ -374,7 +362,7 @@ static void lose(struct hms_docker_watch *watch, const char *reason)
     set_state(watch, WAITING);
     start_timer(watch, backoff_ms(watch));
     hms_docker_cancel(watch->docker, watch);
-    watch->list_again = watch->networks_again = 0;
+    watch->networks_again = 0;
     if (watch->down_told)
         return;
     watch->down_told = 1;

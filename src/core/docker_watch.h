@@ -45,10 +45,6 @@ struct hms_docker_watch *hms_docker_watch_new(uv_loop_t *loop, struct hms_log *l
                                               const struct hms_docker_watch_handlers *handlers,
                                               void *arg);
 
-/* Asks for a list now (at most one is under way; a request meanwhile makes one more follow). Does
- * nothing while there is no contact: a contact begins with a list. */
-void hms_docker_watch_list(struct hms_docker_watch *watch);
-
 /* The wall time in ns of the newest event seen; 0 if none. Pass it as since_ns after a restart. */
 int64_t hms_docker_watch_last_event_ns(const struct hms_docker_watch *watch);
 

@@ -15,18 +15,3 @@ const char *hms_strerror(int error)
         return "unknown error";
     }
 }
-
-const char *hms_error_name(int error)
-{
-    switch (error) {
-    case HMS_OK:
-        return "OK";
-#define X(name, text)                                                                              \
-    case HMS_##name:                                                                               \
-        return #name;
-        HMS_ERROR_MAP(X)
-#undef X
-    default:
-        return "UNKNOWN";
-    }
-}

@@ -35,7 +35,4 @@ enum hms_error {
 /* The text of an error code, never NULL; static. */
 const char *hms_strerror(int error);
 
-/* The name of an error code without its prefix, e.g. "ETIMEDOUT", never NULL; static. */
-const char *hms_error_name(int error);
-
 #endif

@@ -18,7 +18,6 @@ struct hms_loop {
     uv_signal_t on_term;
     uv_timer_t lag_timer;
     int64_t lag_due_ns;
-    double lag_ms;
     double lag_max_ms;
     void (*on_stop)(void *arg);
     void *arg;
@@ -59,22 +58,14 @@ static void on_signal(uv_signal_t *handle, int number)
     begin_stop(loop);
 }
 
-void hms_loop_stop(struct hms_loop *loop)
-{
-    if (!loop->stopping)
-        begin_stop(loop);
-}
-
 static void on_lag_timer(uv_timer_t *timer)
 {
     struct hms_loop *loop = timer->data;
     int64_t now_ns = hms_clock_mono_ns();
+    double lag_ms = (double)(now_ns - loop->lag_due_ns) / 1e6;
 
-    loop->lag_ms = (double)(now_ns - loop->lag_due_ns) / 1e6;
-    if (loop->lag_ms < 0)
-        loop->lag_ms = 0;
-    if (loop->lag_ms > loop->lag_max_ms)
-        loop->lag_max_ms = loop->lag_ms;
+    if (lag_ms > loop->lag_max_ms)
+        loop->lag_max_ms = lag_ms;
     loop->lag_due_ns = now_ns + LAG_PERIOD_MS * INT64_C(1000000);
     uv_timer_start(timer, on_lag_timer, LAG_PERIOD_MS, 0);
 }
@@ -102,11 +93,6 @@ void hms_loop_run(struct hms_loop *loop, void (*on_stop)(void *arg), void *arg)
     uv_close((uv_handle_t *)&loop->on_int, NULL);
     uv_close((uv_handle_t *)&loop->on_term, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
-}
-
-double hms_loop_lag_ms(const struct hms_loop *loop)
-{
-    return loop->lag_ms;
 }
 
 double hms_loop_lag_max_ms(struct hms_loop *loop)

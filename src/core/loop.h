@@ -18,17 +18,12 @@ uv_loop_t *hms_loop_uv(struct hms_loop *loop);
 
 /*
  * Runs until nothing is left on the loop. on_stop(arg) is called once, at the first SIGINT or
- * SIGTERM or by hms_loop_stop(), and has to begin closing everything; a second signal ends the
+ * SIGTERM, and has to begin closing everything; a second signal ends the
  * process at once with status 130. SIGPIPE is ignored from here on.
  */
 void hms_loop_run(struct hms_loop *loop, void (*on_stop)(void *arg), void *arg);
-void hms_loop_stop(struct hms_loop *loop);
 
-/*
- * How late a 100 ms timer of the loop came, in milliseconds: the last time, and the most since the
- * previous call of hms_loop_lag_max_ms() (which resets it).
- */
-double hms_loop_lag_ms(const struct hms_loop *loop);
+/* How late a 100 ms timer of the loop came at most since the previous call, in milliseconds. */
 double hms_loop_lag_max_ms(struct hms_loop *loop);
 
 /* Releases the loop. Returns the number of handles that were still open: 0 unless there is a bug.

@@ -458,15 +458,6 @@ void hms_healer_consider(struct hms_healer *healer, struct hms_container *contai
     apply(healer, container, trigger, ruling);
 }
 
-void hms_healer_consider_all(struct hms_healer *healer)
-{
-    struct hms_container *container;
-
-    for (container = hms_inventory_first(healer->inventory); container != NULL;
-         container = container->hh.next)
-        hms_healer_consider(healer, container);
-}
-
 void hms_healer_prove(struct hms_healer *healer, struct hms_container *container, int is_good)
 {
     int helped = hms_guard_proved(&container->guard, is_good);
@@ -483,11 +474,20 @@ void hms_healer_prove(struct hms_healer *healer, struct hms_container *container
     healer->handlers.on_changed(healer->arg, container);
 }
 
+static void consider_all(struct hms_healer *healer)
+{
+    struct hms_container *container;
+
+    for (container = hms_inventory_first(healer->inventory); container != NULL;
+         container = container->hh.next)
+        hms_healer_consider(healer, container);
+}
+
 void hms_healer_set_synced(struct hms_healer *healer, int is_synced)
 {
     healer->is_synced = is_synced;
     if (is_synced)
-        hms_healer_consider_all(healer);
+        consider_all(healer);
 }
 
 void hms_healer_set_storm(struct hms_healer *healer, int is_active)

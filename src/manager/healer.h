@@ -38,7 +38,6 @@ void hms_healer_set_storm(struct hms_healer *healer, int is_active);
 
 /* Looks at a container anew: after an event, a round, a command. */
 void hms_healer_consider(struct hms_healer *healer, struct hms_container *container);
-void hms_healer_consider_all(struct hms_healer *healer);
 
 /* Tells a complete round's verdict on a container: did the restart before it help? */
 void hms_healer_prove(struct hms_healer *healer, struct hms_container *container, int is_good);

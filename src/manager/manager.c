@@ -165,22 +165,42 @@ static void on_doubt(void *arg, struct hms_container *container)
     hms_tracker_refresh(manager->tracker, container);
 }
 
+static json_t *describe_rounds(const struct hms_manager *manager)
+{
+    struct hms_rounds_counters rounds = hms_rounds_counters(manager->rounds);
+
+    return json_pack("{s:I, s:I, s:i, s:f}", "completed", (json_int_t)rounds.rounds,
+                     "incomplete_results", (json_int_t)rounds.incomplete, "targets",
+                     rounds.last_targets, "wall_ms", rounds.last_wall_ms);
+}
+
+static json_t *describe_prober(const struct hms_manager *manager)
+{
+    struct hms_icmp_counters prober = hms_icmp_counters(manager->icmp);
+
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "backend",
+                     hms_icmp_backend_name(manager->icmp), "sent", (json_int_t)prober.sent,
+                     "received", (json_int_t)prober.received, "late", (json_int_t)prober.late,
+                     "foreign", (json_int_t)prober.foreign, "retries", (json_int_t)prober.retries,
+                     "kernel_drops", (json_int_t)prober.kernel_drops, "shifted_ms",
+                     (json_int_t)prober.shifted_ms);
+}
+
 static json_t *describe_host(void *arg)
 {
     struct hms_manager *manager = arg;
-    struct hms_rounds_counters counters = hms_rounds_counters(manager->rounds);
     const char *problem = manager->engine_problem;
 
     if (problem[0] == '\0' && hms_rounds_is_storm(manager->rounds))
         problem = hms_reason_text(HMS_REASON_STORM);
-    return json_pack("{s:s, s:o, s:b, s:f, s:b, s:s, s:{s:I, s:I, s:i, s:f}, s:f}", "state",
+    return json_pack("{s:s, s:o, s:b, s:f, s:b, s:o, s:o, s:f, s:I, s:I}", "state",
                      problem[0] != '\0' ? "degraded" : "online", "reason", hms_json_text(problem),
                      "ready", manager->is_ready, "threshold", manager->memory.threshold_pct,
-                     "observe", manager->options.observe, "prober",
-                     hms_icmp_backend_name(manager->icmp), "rounds", "completed",
-                     (json_int_t)counters.rounds, "incomplete_results",
-                     (json_int_t)counters.incomplete, "targets", counters.last_targets, "wall_ms",
-                     counters.last_wall_ms, "loop_lag_ms", hms_loop_lag_ms(manager->hms_loop));
+                     "observe", manager->options.observe, "rounds", describe_rounds(manager),
+                     "prober", describe_prober(manager), "loop_lag_max_ms",
+                     hms_loop_lag_max_ms(manager->hms_loop), "state_write_failures",
+                     (json_int_t)hms_store_failures(manager->store), "log_lines_dropped",
+                     (json_int_t)hms_log_dropped(manager->log));
 }
 
 static void set_limits(struct hms_manager *manager)

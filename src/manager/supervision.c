@@ -119,14 +119,6 @@ enum hms_reason hms_supervision_of(const struct hms_docker_container *container,
     return HMS_REASON_CLEAR;
 }
 
-int hms_supervision_is_final(enum hms_reason reason)
-{
-    return reason == HMS_REASON_SYSTEM || reason == HMS_REASON_IGNORED_BY_LABEL ||
-           reason == HMS_REASON_AUTO_REMOVE || reason == HMS_REASON_ORCHESTRATED ||
-           reason == HMS_REASON_INTERACTIVE || reason == HMS_REASON_BUILD_STEP ||
-           reason == HMS_REASON_NOT_LABELLED;
-}
-
 static const char *driver_of(const struct hms_docker_endpoint *endpoint,
                              const struct hms_docker_network *networks, size_t count)
 {

@@ -40,9 +40,6 @@ enum hms_reason hms_supervision_of(const struct hms_docker_container *container,
                                    const struct hms_labels *labels, enum hms_supervise mode,
                                    int ignored, int seen);
 
-/* Whether such a reason is for good: an operator's PUT cannot change it. */
-int hms_supervision_is_final(enum hms_reason reason);
-
 /*
  * The address at which the host can probe a running container: on a bridge network (the default
  * one first, then by name), IPv4 before IPv6. Returns 1 with *address borrowed from the container,

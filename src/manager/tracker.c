@@ -446,11 +446,6 @@ struct hms_tracker *hms_tracker_new(uv_loop_t *loop, struct hms_log *log, struct
     return tracker;
 }
 
-int hms_tracker_is_synced(const struct hms_tracker *tracker)
-{
-    return tracker->is_synced;
-}
-
 int64_t hms_tracker_last_event_ns(const struct hms_tracker *tracker)
 {
     return tracker->watch ? hms_docker_watch_last_event_ns(tracker->watch) : 0;

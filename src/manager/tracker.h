@@ -37,9 +37,6 @@ struct hms_tracker *hms_tracker_new(uv_loop_t *loop, struct hms_log *log, struct
                                     const struct hms_tracker_options *options,
                                     const struct hms_tracker_handlers *handlers, void *arg);
 
-/* Whether the engine answers and the inventory is as it says. */
-int hms_tracker_is_synced(const struct hms_tracker *tracker);
-
 /* Wall time of the newest event applied; 0: none. */
 int64_t hms_tracker_last_event_ns(const struct hms_tracker *tracker);
 

@@ -203,22 +203,6 @@ static void test_first_contact(void **state)
     end(seen);
 }
 
-static void test_list_on_demand(void **state)
-{
-    struct fixture *fixture = fixture_of(state);
-    struct seen *seen = new_seen();
-    int i;
-
-    begin(fixture, seen, 0, 0);
-    hms_docker_watch_list(seen->watch); /* without contact: nothing */
-    run_until(fixture, &seen->lists, 1, "first list");
-    for (i = 0; i < 100; i++)
-        hms_docker_watch_list(seen->watch);
-    assert_int_equal(seen->lists, 1);
-    run_until(fixture, &seen->lists, 3, "the list and the one that follows");
-    end(seen);
-}
-
 static void test_networks_are_read_again(void **state)
 {
     struct fixture *fixture = fixture_of(state);
@@ -422,7 +406,6 @@ int main(void)
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_engine_never_answers),
         cmocka_unit_test_setup_teardown(test_first_contact, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_list_on_demand, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_networks_are_read_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cut_contact, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_resume, set_up, tear_down),

@@ -43,7 +43,7 @@ static void opens_addresses(void **state)
         int code = hms_http_listener_open(&listener, cases[i].where, error, sizeof(error));
 
         if (code != cases[i].code)
-            fail_msg("%s: %s (%s)", cases[i].where, hms_error_name(code), error);
+            fail_msg("%s: %s (%s)", cases[i].where, hms_strerror(code), error);
         if (code != HMS_OK) {
             assert_non_null(strstr(error, cases[i].where));
             continue;
