@@ -220,7 +220,8 @@ static const struct hms_option standalone_options[] = {
     {
         MS("restarted-ms", manager.restarted_ms, SECOND_MS, DAY_MS),
         .group = "Restart guard",
-        .help = "a restarted container is not restarted again until it is seen to run, or for so long",
+        .help =
+            "a restarted container is not restarted again until it is seen to run, or for so long",
         .fallback = "20000",
     },
     {
