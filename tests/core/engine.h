@@ -54,6 +54,9 @@ static void read_answer(struct engine *engine, char *line, int size)
 
 /* Gives a command to engine.py; its text is valid until the next one. */
 static const char *engine_do(struct engine *engine, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static const char *engine_do(struct engine *engine, const char *format, ...)
 {
     static char answer[4096];
     char command[1024];
