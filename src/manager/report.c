@@ -42,57 +42,49 @@ static int is_ignored(const struct hms_container *container)
            container->supervision == HMS_REASON_IGNORED_BY_LABEL;
 }
 
-static void describe_end(const struct hms_container *container, char *text, size_t size)
+/* Where a container is probed; "" if it is not, with *why in words. */
+static const char *address_of(const struct hms_report *report,
+                              const struct hms_container *container, const char **why)
 {
+    size_t count;
+    const struct hms_docker_network *networks = hms_tracker_networks(report->tracker, &count);
+    const char *address = "";
+
+    hms_supervision_address(&container->info, networks, count, &address, why);
+    return address;
+}
+
+static char *describe_end(const struct hms_container *container)
+{
+    const char *cause = hms_cause_name(container->end.cause);
+    const char *reason = hms_reason_text(container->standing);
     int signal = hms_exit_signal(&container->end);
 
     if (signal != 0)
-        snprintf(text, size, "%s (signal %d)", hms_cause_name(container->end.cause), signal);
-    else if (container->end.exit_code >= 0)
-        snprintf(text, size, "%s (exit code %d)", hms_cause_name(container->end.cause),
-                 container->end.exit_code);
-    else
-        snprintf(text, size, "%s", hms_cause_name(container->end.cause));
+        return hms_asprintf("%s (signal %d): %s", cause, signal, reason);
+    if (container->end.exit_code >= 0)
+        return hms_asprintf("%s (exit code %d): %s", cause, container->end.exit_code, reason);
+    return hms_asprintf("%s: %s", cause, reason);
 }
 
-/* One sentence for people: how it is, and what holds HMS back if anything does. */
-static void describe(const struct hms_report *report, const struct hms_container *container,
-                     char *text, size_t size)
+/* One sentence for people: how it is, and what holds HMS back if anything does. Free it. */
+static char *describe(const struct hms_report *report, const struct hms_container *container)
 {
-    const struct hms_docker_network *networks;
-    const char *address, *why = "";
-    char end[64] = "";
-    size_t count;
+    const char *why = "supervised";
 
-    networks = hms_tracker_networks(report->tracker, &count);
     if (container->labels.problem[0] != '\0')
-        snprintf(text, size, "%s", container->labels.problem);
-    else if (is_ignored(container))
-        snprintf(text, size, "ignored: %s", hms_reason_text(container->supervision));
-    else if (!hms_container_is_up(container) && container->end.cause != HMS_CAUSE_NONE) {
-        describe_end(container, end, sizeof(end));
-        snprintf(text, size, "%s: %s", end, hms_reason_text(container->standing));
-    } else if (container->standing != HMS_REASON_CLEAR)
-        snprintf(text, size, "%s", hms_reason_text(container->standing));
-    else if (container->health.is_bad)
-        snprintf(text, size, "loses %.1f %% of its packets", container->measure.loss_pct);
-    else if (container->state == HMS_DOCKER_RUNNING &&
-             !hms_supervision_address(&container->info, networks, count, &address, &why))
-        snprintf(text, size, "%s", why);
-    else
-        snprintf(text, size, "supervised");
-}
-
-static const char *address_of(const struct hms_report *report,
-                              const struct hms_container *container)
-{
-    const struct hms_docker_network *networks;
-    const char *address = "", *why;
-    size_t count;
-
-    networks = hms_tracker_networks(report->tracker, &count);
-    hms_supervision_address(&container->info, networks, count, &address, &why);
-    return address;
+        return hms_strdup(container->labels.problem);
+    if (is_ignored(container))
+        return hms_asprintf("ignored: %s", hms_reason_text(container->supervision));
+    if (!hms_container_is_up(container) && container->end.cause != HMS_CAUSE_NONE)
+        return describe_end(container);
+    if (container->standing != HMS_REASON_CLEAR)
+        return hms_strdup(hms_reason_text(container->standing));
+    if (container->health.is_bad)
+        return hms_asprintf("loses %.1f %% of its packets", container->measure.loss_pct);
+    if (container->state == HMS_DOCKER_RUNNING)
+        address_of(report, container, &why);
+    return hms_strdup(why);
 }
 
 /* To a fraction of 1 / parts; a multiple of 0.1 or 0.001 would show more digits than it has. */
@@ -125,10 +117,10 @@ static json_t *make_entry(const struct hms_report *report, struct hms_container 
 {
     struct hms_decision *last = hms_decisions_last(&container->decisions);
     char since[HMS_CLOCK_TEXT_SIZE];
+    char *details = describe(report, container);
     json_t *entry = json_object();
-    char details[256];
+    const char *why;
 
-    describe(report, container, details, sizeof(details));
     json_object_set_new(entry, "id", json_string(container->id));
     json_object_set_new(entry, "name", hms_json_text(container->info.name));
     json_object_set_new(entry, "image", hms_json_text(container->info.image));
@@ -139,9 +131,10 @@ static json_t *make_entry(const struct hms_report *report, struct hms_container 
         entry, "service_state",
         json_string(container->supervision == HMS_REASON_CLEAR ? "enable" : "disable"));
     json_object_set_new(entry, "details", hms_json_text(details));
+    free(details);
     if (is_ignored(container))
         return entry;
-    json_object_set_new(entry, "address", json_string(address_of(report, container)));
+    json_object_set_new(entry, "address", json_string(address_of(report, container, &why)));
     set_measure(entry, container);
     json_object_set_new(entry, "up", json_boolean(hms_container_is_up(container)));
     json_object_set_new(entry, "supervised",
@@ -156,7 +149,7 @@ static json_t *make_entry(const struct hms_report *report, struct hms_container 
 
 static uint64_t sign(const struct hms_report *report, const struct hms_container *container)
 {
-    const char *address = address_of(report, container);
+    const char *why, *address = address_of(report, container, &why);
     const int64_t parts[] = {
         container->state,
         container->supervision,
