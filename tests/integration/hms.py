@@ -79,6 +79,17 @@ class Hms:
         self.process.kill()
         self.process.wait()
 
+    def cpu_s(self):
+        """User and system time that it has used so far."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_mib(self, field):
+        """VmRSS or VmHWM."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            return int(re.search(rf"{field}:\s+(\d+) kB", file.read()).group(1)) / 1024
+
     def stop(self):
         """TERM; asserts a clean end and a log without a sanitizer's report."""
         if self.process is None:

@@ -1,6 +1,5 @@
 """Many containers on one host: rounds keep their time, nothing is lost, little is used."""
 
-import os
 import re
 import time
 
@@ -12,17 +11,6 @@ PROBES_PER_ROUND = 20
 ROUND_PAUSE_MS = 200
 COUNTER = ("table ip hmscount { chain input { type filter hook input priority 0;"
            " icmp type echo-request counter; }; }")
-
-
-def cpu_s(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mib(pid, field):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        return int(re.search(rf"{field}:\s+(\d+) kB", file.read()).group(1)) / 1024
 
 
 class Density(frame.IntegrationTest):
@@ -43,21 +31,21 @@ class Density(frame.IntegrationTest):
 
     def test_rounds_of_many(self):
         hms = self.start_hms(round_pause_ms=ROUND_PAUSE_MS)
-        pid, name = hms.process.pid, self.names[0]
+        name = self.names[0]
         frame.wait_for(lambda: all(entry["loss_pct"] is not None
                                    for entry in hms.content().values()), "all are probed")
         self.in_container(name, ["nft", "-f", "-"], COUNTER)
-        begin, packets, cpu = time.monotonic(), self.requests_seen(name), cpu_s(pid)
+        begin, packets, cpu = time.monotonic(), self.requests_seen(name), hms.cpu_s()
         frame.observe(WINDOW_S, lambda: self.check_no_loss(hms))
         seconds = time.monotonic() - begin
         rounds = (self.requests_seen(name) - packets) / PROBES_PER_ROUND
         round_ms = seconds * 1000 / rounds - ROUND_PAUSE_MS
-        busy = cpu_s(pid) - cpu
+        busy = hms.cpu_s() - cpu
         print(f"\n  {MANY} containers, {rounds:.0f} rounds in {seconds:.0f} s:"
               f" {round_ms:.0f} ms per round beside the pause;"
               f" CPU {100 * busy / seconds:.1f} % of a core,"
               f" {1e6 * busy / (rounds * MANY * PROBES_PER_ROUND):.1f} us per probe;"
-              f" memory {memory_mib(pid, 'VmRSS'):.1f} MiB, at most {memory_mib(pid, 'VmHWM'):.1f}")
+              f" memory {hms.memory_mib('VmRSS'):.1f} MiB, at most {hms.memory_mib('VmHWM'):.1f}")
         # The goal is 400 ms on a quiet machine; this only catches a change of kind.
         self.assertLess(round_ms, 4000)
         self.assertEqual(self.events.starts(), {})
