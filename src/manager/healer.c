@@ -45,8 +45,8 @@ struct hms_healer {
 struct action {
     struct hms_healer *healer;
     char id[HMS_DOCKER_ID_SIZE];
-    uint64_t number; /* of the decision */
-    uint64_t life;   /* of the container when it was asked for */
+    uint64_t number;  /* of the decision */
+    int64_t begun_ns; /* the container's last start when it was asked for */
     enum hms_trigger trigger;
 };
 
@@ -178,7 +178,7 @@ static void act(struct hms_healer *healer, struct hms_container *container,
     action->healer = healer;
     memcpy(action->id, container->id, sizeof(action->id));
     action->number = decision->number;
-    action->life = container->life;
+    action->begun_ns = container->begun_ns;
     action->trigger = trigger;
     healer->running++;
     healer->running_for_loss += trigger == HMS_TRIGGER_LOSS;
@@ -247,12 +247,10 @@ static int is_vanishing(const struct hms_docker_answer *answer)
     return answer->error == HMS_ENOENT || strstr(answer->message, "marked for removal") != NULL;
 }
 
-/* Whether the engine's events already tell of the (re)start: a start, for restarts after an end. */
+/* Whether the engine's events already tell of the (re)start. */
 static int is_seen_in_events(const struct hms_container *container, const struct action *action)
 {
-    uint64_t steps = action->trigger == HMS_TRIGGER_LOSS ? 2 : 1;
-
-    return container->life >= action->life + steps;
+    return container->begun_ns != action->begun_ns;
 }
 
 /* Settles the guard; from here on the container may be acted on again. */

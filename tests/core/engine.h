@@ -109,6 +109,24 @@ static void engine_close(struct engine *engine)
     assert_int_equal(status, 0);
 }
 
+/* The engine of a test program, opened and closed with its group; NULL unless it runs as root. */
+static struct engine *the_engine;
+
+static int open_the_engine(void **state)
+{
+    *state = NULL;
+    if (geteuid() == 0)
+        the_engine = engine_open();
+    return 0;
+}
+
+static int close_the_engine(void **state)
+{
+    if (the_engine != NULL)
+        engine_close(the_engine);
+    return 0;
+}
+
 /* --- loop ----------------------------------------------------------------------------------- */
 
 static void on_tick(uv_timer_t *timer)

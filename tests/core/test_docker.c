@@ -1,8 +1,6 @@
 /* The client against a real engine: every call, its refusals, and the events that follow. */
 #include "engine.h"
 
-static struct engine *the_engine;
-
 struct result {
     int done;
     int error;
@@ -436,21 +434,6 @@ static void test_events_and_calls_share_the_loop(void **state)
     }
     print_message("longest turn of the loop: %.2f ms\n", (double)turn_max_ns / 1e6);
     hms_docker_stream_cancel(stream.stream);
-}
-
-static int open_the_engine(void **state)
-{
-    *state = NULL;
-    if (geteuid() == 0)
-        the_engine = engine_open();
-    return 0;
-}
-
-static int close_the_engine(void **state)
-{
-    if (the_engine != NULL)
-        engine_close(the_engine);
-    return 0;
 }
 
 int main(void)

@@ -13,7 +13,6 @@
 
 struct seen;
 
-static struct engine *the_engine;
 static struct seen *all_seen; /* by the running test; a failed one leaves some */
 
 struct seen {
@@ -383,21 +382,6 @@ static void test_engine_never_answers(void **state)
     watch_nothing(address.sun_path, "does not answer");
     close(fd);
     unlink(address.sun_path);
-}
-
-static int open_the_engine(void **state)
-{
-    *state = NULL;
-    if (geteuid() == 0)
-        the_engine = engine_open();
-    return 0;
-}
-
-static int close_the_engine(void **state)
-{
-    if (the_engine != NULL)
-        engine_close(the_engine);
-    return 0;
 }
 
 int main(void)
