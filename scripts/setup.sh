@@ -11,11 +11,14 @@ LINT_PACKAGES=(clang clang-format clang-tidy)
 # What the lab needs, by program: a machine with Docker from another source keeps it.
 LAB_PROGRAMS=(dockerd:docker.io docker:docker.io nsenter:util-linux ip:iproute2 nft:nftables
   iptables:iptables python3:python3)
-TEST_PROGRAMS=(docker-compose:docker-compose fping:fping jq:jq)
+TEST_PROGRAMS=(docker-compose:docker-compose fping:fping jq:jq
+  /usr/lib/rabbitmq/bin/rabbitmq-server:rabbitmq-server /usr/sbin/sshd:openssh-server
+  ssh:openssh-client openssl:openssl)
+TEST_PACKAGES=(python3-pika)
 
 # Units that some of these packages would start now and at every boot.
 SERVICE_UNITS=(docker.service docker.socket containerd.service rabbitmq-server.service
-  epmd.service epmd.socket)
+  epmd.service epmd.socket ssh.service ssh.socket)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }

@@ -1,13 +1,23 @@
-/* What all buses share: checks, counting, the bodies of replies. */
+/* What all buses share: checks, counting, contact, the bodies of replies. */
 #include "core/bus.h"
 
+#include <assert.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
 
 #include "core/alloc.h"
 #include "core/bus_impl.h"
 #include "core/error.h"
 #include "core/json.h"
+
+struct hms_bus_peer {
+    char address[INET_ADDRSTRLEN];
+    struct hms_bus_traffic traffic;
+    UT_hash_handle hh;
+};
 
 static int is_message(const json_t *message)
 {
@@ -50,14 +60,20 @@ void hms_bus_reply(struct hms_bus_call *call, json_t *reply)
     call->bus->ops->reply(call, reply);
 }
 
-struct hms_bus_traffic hms_bus_traffic(const struct hms_bus *bus)
-{
-    return bus->traffic;
-}
-
 void hms_bus_cancel(struct hms_bus *bus, void *arg)
 {
     bus->ops->cancel(bus, arg);
+}
+
+void hms_bus_hold(struct hms_bus *bus, const char *name, void (*fn)(void *arg, int is_held),
+                  void *arg)
+{
+    bus->ops->hold(bus, name, fn, arg);
+}
+
+void hms_bus_unhold(struct hms_bus *bus)
+{
+    bus->ops->unhold(bus);
 }
 
 void hms_bus_close(struct hms_bus *bus, void (*closed)(void *arg), void *arg)
@@ -68,10 +84,9 @@ void hms_bus_close(struct hms_bus *bus, void (*closed)(void *arg), void *arg)
 const char *hms_bus_role_name(enum hms_bus_role role)
 {
     static const char *const names[] = {
-        [HMS_BUS_MANAGER] = "manager",
-        [HMS_BUS_ANTAGONIST] = "antagonist",
-        [HMS_BUS_CONTROLLER] = "controller",
-        [HMS_BUS_INTERFACE] = "interface",
+        [HMS_BUS_MANAGER] = "manager",       [HMS_BUS_ANTAGONIST] = "antagonist",
+        [HMS_BUS_CONTROLLER] = "controller", [HMS_BUS_INTERFACE] = "interface",
+        [HMS_BUS_STANDBY] = "standby",
     };
 
     return names[role];
@@ -101,8 +116,117 @@ json_t *hms_bus_error(const char *type, const char *format, ...)
     return body;
 }
 
-void hms_bus_count(struct hms_bus *bus, const json_t *message)
+/* ---- for implementations ---- */
+
+void hms_bus_init(struct hms_bus *bus, const struct hms_bus_ops *ops, enum hms_bus_contact contact)
 {
-    bus->traffic.messages++;
-    bus->traffic.bytes += json_dumpb(message, NULL, 0, HMS_JSON_DUMP);
+    bus->ops = ops;
+    bus->contact = contact;
+    LIST_INIT(&bus->watches);
+}
+
+void hms_bus_release(struct hms_bus *bus)
+{
+    struct hms_bus_peer *peer, *next;
+
+    assert(LIST_EMPTY(&bus->watches));
+    HASH_ITER(hh, bus->peers, peer, next)
+    {
+        HASH_DEL(bus->peers, peer);
+        free(peer);
+    }
+}
+
+static struct hms_bus_peer *find_peer(const struct hms_bus *bus, const char *address)
+{
+    struct hms_bus_peer *peer;
+
+    HASH_FIND_STR(bus->peers, address, peer);
+    return peer;
+}
+
+/* NULL if there are too many. */
+static struct hms_bus_peer *enter_peer(struct hms_bus *bus, const char *address)
+{
+    struct hms_bus_peer *peer = find_peer(bus, address);
+
+    if (peer != NULL || HASH_COUNT(bus->peers) >= HMS_BUS_PEERS_MAX ||
+        strlen(address) >= sizeof(peer->address))
+        return peer;
+    peer = hms_calloc(1, sizeof(*peer));
+    strcpy(peer->address, address);
+    HASH_ADD_STR(bus->peers, address, peer);
+    return peer;
+}
+
+static void add(struct hms_bus_traffic *traffic, size_t size_bytes)
+{
+    traffic->messages++;
+    traffic->bytes += size_bytes;
+}
+
+void hms_bus_count(struct hms_bus *bus, const char *address, size_t size_bytes)
+{
+    struct hms_bus_peer *peer = address ? enter_peer(bus, address) : NULL;
+
+    add(&bus->traffic, size_bytes);
+    if (peer != NULL)
+        add(&peer->traffic, size_bytes);
+}
+
+const char *hms_bus_sender_address(const json_t *message)
+{
+    static const char mark[] = ".callback.";
+    const char *sender = hms_json_string(message, "sender");
+    const char *found = sender ? strstr(sender, mark) : NULL;
+
+    return found ? found + sizeof(mark) - 1 : NULL;
+}
+
+void hms_bus_set_contact(struct hms_bus *bus, enum hms_bus_contact contact)
+{
+    struct hms_bus_watch *watch, *next;
+
+    if (contact == bus->contact)
+        return;
+    bus->contact = contact;
+    for (watch = LIST_FIRST(&bus->watches); watch != NULL; watch = next) {
+        next = LIST_NEXT(watch, link);
+        watch->fn(watch->arg, contact);
+    }
+}
+
+/* ---- what can be asked of a bus ---- */
+
+struct hms_bus_traffic hms_bus_traffic(const struct hms_bus *bus)
+{
+    return bus->traffic;
+}
+
+struct hms_bus_traffic hms_bus_peer_traffic(const struct hms_bus *bus, const char *address)
+{
+    static const struct hms_bus_traffic nothing;
+    const struct hms_bus_peer *peer = find_peer(bus, address);
+
+    return peer ? peer->traffic : nothing;
+}
+
+struct hms_bus_troubles hms_bus_troubles(const struct hms_bus *bus)
+{
+    return bus->troubles;
+}
+
+enum hms_bus_contact hms_bus_contact(const struct hms_bus *bus)
+{
+    return bus->contact;
+}
+
+void hms_bus_watch(struct hms_bus *bus, struct hms_bus_watch *watch)
+{
+    LIST_INSERT_HEAD(&bus->watches, watch, link);
+}
+
+void hms_bus_unwatch(struct hms_bus_watch *watch)
+{
+    LIST_REMOVE(watch, link);
 }

@@ -10,6 +10,9 @@
 
 #include "core/bus.h"
 
+/* Addresses whose traffic is kept; that of further ones is counted in the total only. */
+#define HMS_BUS_PEERS_MAX 2048
+
 struct hms_bus_ops {
     int (*request)(struct hms_bus *bus, enum hms_bus_role role, const char *address,
                    json_t *message, int64_t timeout_ms, hms_bus_reply_fn reply_fn, void *arg);
@@ -20,19 +23,40 @@ struct hms_bus_ops {
     void (*unserve)(struct hms_bus *bus, enum hms_bus_role role, const char *address);
     void (*reply)(struct hms_bus_call *call, json_t *reply);
     void (*cancel)(struct hms_bus *bus, void *arg);
+    void (*hold)(struct hms_bus *bus, const char *name, void (*fn)(void *arg, int is_held),
+                 void *arg);
+    void (*unhold)(struct hms_bus *bus);
     void (*close)(struct hms_bus *bus, void (*closed)(void *arg), void *arg);
 };
 
+struct hms_bus_peer;
+
 struct hms_bus {
     const struct hms_bus_ops *ops;
-    struct hms_bus_traffic traffic; /* counted with hms_bus_count() */
+    struct hms_bus_troubles troubles;
+
+    /* Kept by the functions below. */
+    struct hms_bus_traffic traffic;
+    struct hms_bus_peer *peers; /* uthash, by address */
+    enum hms_bus_contact contact;
+    LIST_HEAD(, hms_bus_watch) watches;
 };
 
 struct hms_bus_call {
     struct hms_bus *bus;
 };
 
-/* Adds a message that was sent or received to the bus's traffic. */
-void hms_bus_count(struct hms_bus *bus, const json_t *message);
+/* To be called first, and before the memory is released. */
+void hms_bus_init(struct hms_bus *bus, const struct hms_bus_ops *ops, enum hms_bus_contact contact);
+void hms_bus_release(struct hms_bus *bus);
+
+/* Adds a message that was sent or received to the traffic; address is its other end, or NULL. */
+void hms_bus_count(struct hms_bus *bus, const char *address, size_t size_bytes);
+
+/* The address in the message's `sender` ("role.callback.ADDRESS"); borrowed, or NULL. */
+const char *hms_bus_sender_address(const json_t *message);
+
+/* Sets the contact and tells those who watch, if it has changed. They may close nothing. */
+void hms_bus_set_contact(struct hms_bus *bus, enum hms_bus_contact contact);
 
 #endif

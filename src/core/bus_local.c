@@ -13,6 +13,7 @@
 #include "core/alloc.h"
 #include "core/bus_impl.h"
 #include "core/error.h"
+#include "core/json.h"
 
 /* Deliveries in one turn of the loop; the rest waits for the next turn. */
 #define BATCH 64
@@ -71,6 +72,8 @@ struct bus_local {
     size_t call_count;        /* abandoned ones too */
     uint64_t last_number;
     struct server_list servers;
+    void (*hold_fn)(void *arg, int is_held); /* to be told, in the next turn, that it holds */
+    void *hold_arg;
     int open_handles;
     int closing;
     int closed; /* the handles are; calls that servers still hold keep the struct */
@@ -95,12 +98,23 @@ static void enqueue(struct bus_local *bus, struct parcel *parcel)
     uv_idle_start(&bus->pump, on_pump);
 }
 
+static void rest_pump(struct bus_local *bus)
+{
+    if (bus->queued == 0 && bus->hold_fn == NULL)
+        uv_idle_stop(&bus->pump);
+}
+
 static void dequeue(struct bus_local *bus, struct parcel *parcel)
 {
     TAILQ_REMOVE(&bus->queue, parcel, queue_link);
     assert(TAILQ_FIRST(&bus->queue) != parcel); /* static analysis does not see that */
-    if (--bus->queued == 0)
-        uv_idle_stop(&bus->pump);
+    bus->queued--;
+    rest_pump(bus);
+}
+
+static void count(struct bus_local *bus, const char *address, const json_t *message)
+{
+    hms_bus_count(&bus->public, address, json_dumpb(message, NULL, 0, HMS_JSON_DUMP));
 }
 
 static void parcel_clear(struct parcel *parcel)
@@ -166,8 +180,10 @@ static void wait_for(struct bus_local *bus, struct call *call)
 
 static void maybe_free(struct bus_local *bus)
 {
-    if (bus->closed && bus->call_count == 0)
-        free(bus);
+    if (!bus->closed || bus->call_count > 0)
+        return;
+    hms_bus_release(&bus->public);
+    free(bus);
 }
 
 static void call_free(struct bus_local *bus, struct call *call)
@@ -283,11 +299,24 @@ static void sweep_servers(struct bus_local *bus)
     }
 }
 
+/* Nobody else can be on this bus: what is asked for is held. */
+static void tell_holder(struct bus_local *bus)
+{
+    void (*fn)(void *arg, int is_held) = bus->hold_fn;
+
+    if (fn == NULL)
+        return;
+    bus->hold_fn = NULL;
+    rest_pump(bus);
+    fn(bus->hold_arg, 1);
+}
+
 static void on_pump(uv_idle_t *pump)
 {
     struct bus_local *bus = pump->data;
     size_t left = bus->queued < BATCH ? bus->queued : BATCH;
 
+    tell_holder(bus);
     for (; left > 0 && !bus->closing && !TAILQ_EMPTY(&bus->queue); left--) {
         struct parcel *parcel = TAILQ_FIRST(&bus->queue);
 
@@ -320,7 +349,7 @@ static int local_request(struct hms_bus *public, enum hms_bus_role role, const c
         return HMS_ELIMIT;
     }
     add_sender(bus, role, 1, message);
-    hms_bus_count(public, message);
+    count(bus, address, message);
     call = hms_calloc(1, sizeof(*call));
     call->public.bus = public;
     call->parcel.kind = PARCEL_REQUEST;
@@ -348,7 +377,7 @@ static int local_notify(struct hms_bus *public, enum hms_bus_role role, const ch
         return HMS_ELIMIT;
     }
     add_sender(bus, role, 0, message);
-    hms_bus_count(public, message);
+    count(bus, hms_bus_sender_address(message), message);
     parcel = hms_calloc(1, sizeof(*parcel));
     parcel->kind = PARCEL_NOTIFICATION;
     parcel->role = role;
@@ -394,7 +423,7 @@ static void local_reply(struct hms_bus_call *public, json_t *reply)
         call_free(bus, call);
         return;
     }
-    hms_bus_count(public->bus, reply);
+    count(bus, call->parcel.address, reply);
     TAILQ_REMOVE(&bus->waiting, call, waiting_link);
     call->deadline_ms = NO_DEADLINE;
     TAILQ_INSERT_TAIL(&bus->waiting, call, waiting_link);
@@ -408,6 +437,24 @@ static void local_reply(struct hms_bus_call *public, json_t *reply)
 static void local_cancel(struct hms_bus *public, void *arg)
 {
     cancel_calls(of(public), 0, arg);
+}
+
+static void local_hold(struct hms_bus *public, const char *name, void (*fn)(void *arg, int is_held),
+                       void *arg)
+{
+    struct bus_local *bus = of(public);
+
+    bus->hold_fn = fn;
+    bus->hold_arg = arg;
+    uv_idle_start(&bus->pump, on_pump);
+}
+
+static void local_unhold(struct hms_bus *public)
+{
+    struct bus_local *bus = of(public);
+
+    bus->hold_fn = NULL;
+    rest_pump(bus);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -431,6 +478,7 @@ static void local_close(struct hms_bus *public, void (*closed)(void *arg), void 
 
     assert(!bus->closing);
     bus->closing = 1;
+    bus->hold_fn = NULL;
     bus->closed_fn = closed;
     bus->closed_arg = arg;
     TAILQ_FOREACH(server, &bus->servers, link)
@@ -454,6 +502,8 @@ static const struct hms_bus_ops local_ops = {
     .unserve = local_unserve,
     .reply = local_reply,
     .cancel = local_cancel,
+    .hold = local_hold,
+    .unhold = local_unhold,
     .close = local_close,
 };
 
@@ -461,7 +511,7 @@ struct hms_bus *hms_bus_local_new(uv_loop_t *loop)
 {
     struct bus_local *bus = hms_calloc(1, sizeof(*bus));
 
-    bus->public.ops = &local_ops;
+    hms_bus_init(&bus->public, &local_ops, HMS_BUS_READY);
     bus->loop = loop;
     TAILQ_INIT(&bus->queue);
     TAILQ_INIT(&bus->waiting);

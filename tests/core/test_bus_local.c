@@ -124,6 +124,41 @@ static void traffic_is_that_of_the_json(void **state)
                "{\"command\":\"ok\",\"description\":\"controller.callback.127.0.0.1\"}"));
 }
 
+static void traffic_is_kept_for_each_address(void **state)
+{
+    struct world *world = *state;
+
+    hms_bus_serve(world->bus, HMS_BUS_MANAGER, "10.0.0.1", on_message, world);
+    hms_bus_serve(world->bus, HMS_BUS_CONTROLLER, "10.0.0.9", on_message, world);
+    ask(world, "10.0.0.1", LONG_MS);
+    ask(world, "10.0.0.2", LONG_MS); /* nobody serves there: no answer */
+    hms_bus_notify(world->bus, HMS_BUS_CONTROLLER, NULL, message("live"));
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    assert_int_equal(hms_bus_peer_traffic(world->bus, "10.0.0.1").messages, 3);
+    assert_int_equal(hms_bus_peer_traffic(world->bus, "10.0.0.2").messages, 1);
+    assert_int_equal(hms_bus_peer_traffic(world->bus, "10.0.0.9").messages, 0);
+    assert_int_equal(hms_bus_traffic(world->bus).messages, 4);
+}
+
+static void on_held(void *arg, int is_held)
+{
+    strcat(((struct world *)arg)->heard, is_held ? "held " : "lost ");
+}
+
+static void hold_is_granted_later(void **state)
+{
+    struct world *world = *state;
+
+    hms_bus_hold(world->bus, "controller", on_held, world);
+    assert_string_equal(world->heard, "");
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    assert_string_equal(world->heard, "held ");
+    hms_bus_hold(world->bus, "controller", on_held, world);
+    hms_bus_unhold(world->bus);
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    assert_string_equal(world->heard, "held ");
+}
+
 static void order_is_kept(void **state)
 {
     struct world *world = *state;
@@ -304,6 +339,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(request_is_answered_later),
         TEST(traffic_is_that_of_the_json),
+        TEST(traffic_is_kept_for_each_address),
+        TEST(hold_is_granted_later),
         TEST(order_is_kept),
         TEST(notification_reaches_its_role_only),
         TEST(nobody_serves),
