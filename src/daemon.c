@@ -1,5 +1,8 @@
-/* Wires manager, controller and local bus together; owns them, the loop and the log. */
-#include "standalone.h"
+/*
+ * Wires the roles of a command to their bus and to whoever supervises the process; owns them, the
+ * loop and the log.
+ */
+#include "daemon.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,82 +10,113 @@
 #include <unistd.h>
 
 #include "controller/controller.h"
-#include "core/alloc.h"
 #include "core/bus.h"
 #include "core/bus_local.h"
 #include "core/config.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/notify_socket.h"
 #include "manager/manager.h"
 #include "options.h"
 
 #define ERROR_SIZE 512
 
-struct standalone {
+/* What a command consists of. */
+struct kind {
+    const struct hms_config_spec *spec;
+    int has_manager;
+    int has_controller;
+};
+
+struct daemon {
+    const struct kind *kind;
     struct hms_log *log;
     struct hms_loop *loop;
+    struct hms_notify_socket *service;
     struct hms_bus *bus;
+    struct hms_bus_watch watch;
     struct hms_manager *manager;
     struct hms_controller *controller;
 };
 
-/* Closing, users before what they use: controller, manager, bus. */
+/* ---- closing, users before what they use: controller, manager, bus ---- */
 
 static void on_bus_closed(void *arg)
 {
-    struct standalone *standalone = arg;
+    struct daemon *daemon = arg;
 
-    standalone->bus = NULL;
+    daemon->bus = NULL;
+    hms_notify_socket_close(daemon->service);
 }
 
 static void on_manager_closed(void *arg)
 {
-    struct standalone *standalone = arg;
+    struct daemon *daemon = arg;
 
-    standalone->manager = NULL;
-    hms_bus_close(standalone->bus, on_bus_closed, standalone);
+    daemon->manager = NULL;
+    hms_bus_unwatch(&daemon->watch);
+    hms_bus_close(daemon->bus, on_bus_closed, daemon);
 }
 
 static void on_controller_closed(void *arg)
 {
-    struct standalone *standalone = arg;
+    struct daemon *daemon = arg;
 
-    standalone->controller = NULL;
-    if (standalone->manager != NULL)
-        hms_manager_close(standalone->manager, on_manager_closed, standalone);
+    daemon->controller = NULL;
+    if (daemon->manager != NULL)
+        hms_manager_close(daemon->manager, on_manager_closed, daemon);
     else
-        on_manager_closed(standalone);
+        on_manager_closed(daemon);
 }
 
 static void on_stop(void *arg)
 {
-    struct standalone *standalone = arg;
+    struct daemon *daemon = arg;
 
-    if (standalone->controller != NULL)
-        hms_controller_close(standalone->controller, on_controller_closed, standalone);
+    hms_notify_socket_send(daemon->service, "STOPPING=1");
+    if (daemon->controller != NULL)
+        hms_controller_close(daemon->controller, on_controller_closed, daemon);
     else
-        on_controller_closed(standalone);
+        on_controller_closed(daemon);
 }
 
-static int open_roles(struct standalone *standalone, const struct hms_options *options)
+/* ---- opening ---- */
+
+static void on_contact(void *arg, enum hms_bus_contact contact)
+{
+    static const char *const texts[] = {
+        [HMS_BUS_DOWN] = "STATUS=waiting for the broker",
+        [HMS_BUS_CONGESTED] = "STATUS=the broker takes nothing at the moment",
+        [HMS_BUS_READY] = "STATUS=in contact",
+    };
+    struct daemon *daemon = arg;
+
+    hms_notify_socket_send(daemon->service, texts[contact]);
+}
+
+static int open_parts(struct daemon *daemon, const struct hms_options *options)
 {
     char error[ERROR_SIZE] = "";
-    int result;
+    int result = HMS_OK;
 
-    result = hms_manager_open(&standalone->manager, standalone->loop, standalone->log,
-                              standalone->bus, &options->manager, error, sizeof(error));
-    if (result == HMS_OK)
-        result = hms_controller_open(&standalone->controller, standalone->loop, standalone->log,
-                                     standalone->bus, &options->controller, error, sizeof(error));
+    daemon->bus = hms_bus_local_new(hms_loop_uv(daemon->loop));
+    daemon->watch = (struct hms_bus_watch){.fn = on_contact, .arg = daemon};
+    hms_bus_watch(daemon->bus, &daemon->watch);
+    if (daemon->kind->has_manager)
+        result = hms_manager_open(&daemon->manager, daemon->loop, daemon->log, daemon->bus,
+                                  &options->manager, error, sizeof(error));
+    if (result == HMS_OK && daemon->kind->has_controller)
+        result = hms_controller_open(&daemon->controller, daemon->loop, daemon->log, daemon->bus,
+                                     &options->controller, error, sizeof(error));
     if (result != HMS_OK)
-        hms_log(standalone->log, HMS_LOG_ERROR, "standalone", "cannot start: %s", error);
+        hms_log(daemon->log, HMS_LOG_ERROR, daemon->kind->spec->command, "cannot start: %s", error);
     return result;
 }
 
-static void say_where(const struct standalone *standalone)
+static void say_where(const struct daemon *daemon)
 {
-    const char *where = hms_controller_where(standalone->controller);
+    const char *where = hms_controller_where(daemon->controller);
 
     if (strncmp(where, "unix:", 5) == 0)
         printf("REST: curl --unix-socket %s http://localhost/healthmonitor/containers\n",
@@ -92,39 +126,54 @@ static void say_where(const struct standalone *standalone)
     fflush(stdout);
 }
 
-/* Returns the exit status. */
-static int run(const struct hms_options *options)
+/* Serving begins without the broker: that is waited for in the background. */
+static void say_ready(struct daemon *daemon)
 {
-    struct standalone standalone = {0};
+    if (daemon->controller != NULL)
+        say_where(daemon);
+    hms_notify_socket_send(daemon->service, "READY=1");
+    on_contact(daemon, hms_bus_contact(daemon->bus));
+}
+
+/* Returns the exit status. */
+static int run(const struct kind *kind, const struct hms_options *options)
+{
+    struct daemon daemon = {.kind = kind};
     int status = EXIT_FAILURE;
 
-    standalone.log = hms_log_new(STDERR_FILENO, options->log_format, options->log_level);
-    standalone.loop = hms_loop_new(standalone.log);
-    standalone.bus = hms_bus_local_new(hms_loop_uv(standalone.loop));
-    if (open_roles(&standalone, options) == HMS_OK) {
-        say_where(&standalone);
-        hms_loop_run(standalone.loop, on_stop, &standalone);
+    daemon.log = hms_log_new(STDERR_FILENO, options->log_format, options->log_level);
+    daemon.loop = hms_loop_new(daemon.log);
+    daemon.service = hms_notify_socket_open(hms_loop_uv(daemon.loop), daemon.log);
+    if (open_parts(&daemon, options) == HMS_OK) {
+        say_ready(&daemon);
+        hms_loop_run(daemon.loop, on_stop, &daemon);
         status = EXIT_SUCCESS;
     } else {
-        on_stop(&standalone);
-        uv_run(hms_loop_uv(standalone.loop), UV_RUN_DEFAULT);
+        on_stop(&daemon);
+        uv_run(hms_loop_uv(daemon.loop), UV_RUN_DEFAULT);
     }
-    if (hms_loop_free(standalone.loop) != 0)
+    if (hms_loop_free(daemon.loop) != 0)
         status = EXIT_FAILURE;
-    hms_log_free(standalone.log);
+    hms_log_free(daemon.log);
     return status;
 }
 
-int hms_standalone_main(int argc, char **argv)
+static int load_and_run(const struct kind *kind, int argc, char **argv)
 {
     struct hms_options options = {0};
     struct hms_config *config;
     int status;
 
-    if (!hms_config_load(&config, &hms_standalone_spec, argc, argv, &options, stdout, stderr,
-                         &status))
+    if (!hms_config_load(&config, kind->spec, argc, argv, &options, stdout, stderr, &status))
         return status;
-    status = run(&options);
+    status = run(kind, &options);
     hms_config_free(config);
     return status;
+}
+
+int hms_daemon_standalone(int argc, char **argv)
+{
+    static const struct kind kind = {&hms_standalone_spec, .has_manager = 1, .has_controller = 1};
+
+    return load_and_run(&kind, argc, argv);
 }

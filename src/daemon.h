@@ -1,11 +1,13 @@
 /*
- * `hms standalone`: manager and controller of this Docker host on one loop.
+ * The commands that run until they are told to stop: one or two roles on one loop and one bus.
  */
-#ifndef HMS_STANDALONE_H
-#define HMS_STANDALONE_H
+#ifndef HMS_DAEMON_H
+#define HMS_DAEMON_H
 
-/* Runs the command until it is told to stop; argv[0] is the command's word. Returns the program's
- * exit status: 0, 1 (could not start, or did not end cleanly) or 2 (refused options). */
-int hms_standalone_main(int argc, char **argv);
+/*
+ * Runs the command of its name; argv[0] is the command's word. Returns the program's exit status:
+ * 0, 1 (could not start, or did not end cleanly) or 2 (refused options).
+ */
+int hms_daemon_standalone(int argc, char **argv);
 
 #endif

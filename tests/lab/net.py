@@ -68,6 +68,11 @@ def join_lan(lab, part, port, address):
     return name
 
 
+def set_link(lab, port, is_up):
+    """Plugs a port of the LAN's bridge in, or pulls it out."""
+    ip("-n", namespace(lab, "lan"), "link", "set", port, "up" if is_up else "down")
+
+
 def delete(name):
     subprocess.run(["ip", "netns", "delete", name], capture_output=True)
 
