@@ -1,5 +1,5 @@
 /* Wires manager, controller and local bus together; owns them, the loop and the log. */
-#include "standalone.h"
+#include "daemon.h"
 
 #include <stdio.h>
 #include <stdlib.h>
