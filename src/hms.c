@@ -5,7 +5,7 @@
 
 #include "core/alloc.h"
 #include "core/suggest.h"
-#include "standalone.h"
+#include "daemon.h"
 
 #define EXIT_REFUSED 2
 

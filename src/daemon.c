@@ -1,5 +1,5 @@
 /* Wires manager, controller and local bus together; owns them, the loop and the log. */
-#include "standalone.h"
+#include "daemon.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,7 +65,7 @@ static void on_stop(void *arg)
         on_controller_closed(standalone);
 }
 
-static int open_roles(struct standalone *standalone, const struct hms_standalone_options *options)
+static int open_roles(struct standalone *standalone, const struct hms_options *options)
 {
     char error[ERROR_SIZE] = "";
     int result;
@@ -93,7 +93,7 @@ static void say_where(const struct standalone *standalone)
 }
 
 /* Returns the exit status. */
-static int run(const struct hms_standalone_options *options)
+static int run(const struct hms_options *options)
 {
     struct standalone standalone = {0};
     int status = EXIT_FAILURE;
@@ -117,7 +117,7 @@ static int run(const struct hms_standalone_options *options)
 
 int hms_standalone_main(int argc, char **argv)
 {
-    struct hms_standalone_options options = {0};
+    struct hms_options options = {0};
     struct hms_config *config;
     int status;
 
