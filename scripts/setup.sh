@@ -14,7 +14,8 @@ LAB_PROGRAMS=(dockerd:docker.io docker:docker.io nsenter:util-linux ip:iproute2 
   iptables:iptables python3:python3)
 TEST_PROGRAMS=(docker-compose:docker-compose fping:fping jq:jq
   /usr/lib/rabbitmq/bin/rabbitmq-server:rabbitmq-server /usr/sbin/sshd:openssh-server
-  ssh:openssh-client openssl:openssl)
+  ssh:openssh-client openssl:openssl systemd-analyze:systemd setpriv:util-linux
+  dpkg-shlibdeps:dpkg-dev file:file)
 TEST_PACKAGES=(python3-pika)
 
 # Units that some of these packages would start now and at every boot.

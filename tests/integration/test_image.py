@@ -33,6 +33,9 @@ class Image(frame.IntegrationTest):
 
     def _is_ready(self):
         self.assertEqual(self.state_of("hms"), "running", self._log())
+        return self._answers()
+
+    def _answers(self):
         return subprocess.run(["nsenter", f"--net={self.host.netns}", "curl", "-fs",
                                "http://127.0.0.1:8080/healthz"],
                               capture_output=True).returncode == 0
@@ -73,6 +76,13 @@ class Image(frame.IntegrationTest):
             timeout=frame.DEADLINE_S)
         self.assertEqual(result.returncode, 1, result.stderr)
         self.assertIn("--cap-add NET_RAW", result.stderr)
+
+    def test_compose(self):
+        compose = ["env", f"HMS_DOCKER_SOCKET={self.host.socket}", "docker-compose", "--project-name", "hms-test", "--file",
+                   os.path.join(frame.ROOT, "packaging", "compose.yaml")]
+        self.addCleanup(self.command, [*compose, "down", "--volumes"])
+        self.command([*compose, "up", "--detach"])
+        frame.wait_for(self._answers, "hms in its container is ready")
 
     def test_supervises(self):
         self.run_hms()
