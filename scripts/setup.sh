@@ -5,7 +5,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 BUILD_PACKAGES=(cmake ninja-build gcc libc6-dev pkg-config libuv1-dev libcurl4-openssl-dev libjansson-dev
-  librabbitmq-dev libinih-dev libssl-dev libcmocka-dev uthash-dev node-llhttp curl
+  librabbitmq-dev libinih-dev libarchive-dev libssl-dev libcmocka-dev uthash-dev node-llhttp curl
   python3 ca-certificates)
 LINT_PACKAGES=(clang clang-format clang-tidy)
 

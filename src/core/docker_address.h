@@ -7,8 +7,9 @@
 
 #include <stddef.h>
 
-#define HMS_DOCKER_SOCKET "/var/run/docker.sock" /* where an engine listens unless told otherwise  \
-                                                  */
+#define HMS_DOCKER_SOCKET                                                                          \
+    "/var/run/docker.sock" /* where an engine listens unless told otherwise                        \
+                            */
 
 enum hms_docker_transport { HMS_DOCKER_UNIX, HMS_DOCKER_TCP, HMS_DOCKER_SSH };
 

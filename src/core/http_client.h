@@ -56,7 +56,7 @@ struct hms_http_client *hms_http_client_new(uv_loop_t *loop, int connections);
  * Starts a call; where a connection is free its bytes are written before the return. With on_data
  * the body is not kept but handed over piece by piece (if the status is 2xx). Returns 0 and, unless
  * `request` is NULL, a handle valid until `done`; or HMS_EINVAL, HMS_ELIMIT (too many calls wait),
- * HMS_ECANCELED (the client closes): then done never runs.
+ * HMS_ECANCELED (the client closes): then done never runs and body_fd stays the caller's.
  */
 int hms_http_call(struct hms_http_client *client, const struct hms_http_call *call,
                   hms_http_data_fn on_data, hms_http_done_fn done, void *arg,
