@@ -6,7 +6,7 @@
 #include "core/alloc.h"
 #include "core/ssh_askpass.h"
 #include "core/suggest.h"
-#include "standalone.h"
+#include "daemon.h"
 
 #define EXIT_REFUSED 2
 
@@ -17,7 +17,7 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"standalone", "supervise the containers of one Docker host", hms_standalone_main},
+    {"standalone", "supervise the containers of one Docker host", hms_daemon_standalone},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

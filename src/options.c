@@ -1,4 +1,4 @@
-/* The option table of `hms standalone`. */
+/* The table of options of all commands, and what spans several of them. */
 #include "options.h"
 
 #include <arpa/inet.h>
@@ -20,9 +20,20 @@
 #define REPLY_TIMEOUT_MS 5000
 #define EXPIRY_MS        300000
 
-/* The columns that every row of a type has. */
+/* Which commands have an option: bits in the order of all_commands. */
+#define STANDALONE  (1u << 0)
+#define MANAGER     (1u << 1)
+#define CONTROLLER  (1u << 2)
+#define ON_HOST     (STANDALONE | MANAGER)
+#define ON_PLATFORM (STANDALONE | CONTROLLER)
+#define EVERYWHERE  (STANDALONE | MANAGER | CONTROLLER)
+
+static const char *const all_commands[] = {"standalone", "manager", "controller", NULL};
+
+/* The columns that every row has, and those of every row of a type. */
+#define IN(group_, commands_) .group = group_, .commands = commands_
 #define ROW(name_, field, type_)                                                                   \
-    .name = name_, .type = type_, HMS_OPTION_FIELD(struct hms_standalone_options, field)
+    .name = name_, .type = type_, HMS_OPTION_FIELD(struct hms_options, field)
 #define STRING(name, field, metavar_) ROW(name, field, HMS_OPTION_STRING), .metavar = metavar_
 #define FLAG(name, field)             ROW(name, field, HMS_OPTION_FLAG), .fallback = "no"
 #define ENUM(name, field, words_)     ROW(name, field, HMS_OPTION_ENUM), .words = words_
@@ -38,8 +49,6 @@ static const char *const supervise_words[] = {"seen", "all", "labelled", NULL};
 static const char *const on_stop_words[] = {"start", "respect", NULL};
 static const char *const log_format_words[] = {"text", "json", NULL};
 static const char *const log_level_words[] = {"debug", "info", "warn", "error", NULL};
-
-static const char *const all_commands[] = {"standalone", NULL};
 
 static const char *environment(const char *name)
 {
@@ -108,10 +117,10 @@ static const char *check_listen(const char *text)
     return "HOST:PORT (port 0 picks one) or unix:PATH";
 }
 
-static const struct hms_option standalone_options[] = {
+static const struct hms_option all_options[] = {
     {
         STRING("docker", manager.docker_url, "URL"),
-        .group = "Host",
+        IN("Host", ON_HOST),
         .help = "Docker Engine to supervise, unix:///PATH or tcp://HOST:PORT",
         .derive = derive_docker,
         .derived = "$DOCKER_HOST, else unix:///var/run/docker.sock",
@@ -119,7 +128,7 @@ static const struct hms_option standalone_options[] = {
     },
     {
         STRING("address", manager.address, "IPV4"),
-        .group = "Host",
+        IN("Host", EVERYWHERE),
         .help = "identity of this host",
         .derive = hms_main_address,
         .derived = "its main address",
@@ -127,7 +136,7 @@ static const struct hms_option standalone_options[] = {
     },
     {
         STRING("state-dir", manager.state_dir, "DIR"),
-        .group = "Host",
+        IN("Host", ON_HOST),
         .help = "where state survives restarts; created if missing",
         .derive = derive_state_dir,
         .derived = "$STATE_DIRECTORY, else /var/lib/hms as root, else $XDG_STATE_HOME/hms or "
@@ -135,154 +144,154 @@ static const struct hms_option standalone_options[] = {
     },
     {
         ENUM("supervise", manager.supervise, supervise_words),
-        .group = "Supervision",
+        IN("Supervision", ON_HOST),
         .help = "containers seen running since the start (kept across restarts of hms), all, or "
                 "those with a label hms.restart, hms.threshold or hms.stop-timeout",
         .fallback = "seen",
     },
     {
         FLAG("observe", manager.observe),
-        .group = "Supervision",
+        IN("Supervision", ON_HOST),
         .help = "decide and report, but touch nothing",
     },
     {
         ENUM("on-stop", manager.on_stop, on_stop_words),
-        .group = "Supervision",
+        IN("Supervision", ON_HOST),
         .help = "what becomes of a container that was stopped or killed from outside: start it "
                 "again, or leave it down and show it",
         .fallback = "start",
     },
     {
         MS("stop-grace-ms", manager.stop_grace_ms, 0, HOUR_MS),
-        .group = "Supervision",
+        IN("Supervision", ON_HOST),
         .help = "wait before starting such a container again, so that it can be removed meanwhile",
         .fallback = "250",
     },
     {
         MS("reconcile-ms", manager.reconcile_ms, 100, HOUR_MS),
-        .group = "Supervision",
+        IN("Supervision", ON_HOST),
         .help = "time between two comparisons with the engine's container list",
         .fallback = "10000",
     },
     {
         PERCENT("threshold", manager.threshold_pct),
-        .group = "Probing",
+        IN("Probing", ON_HOST),
         .help = "more packet loss than this is bad; until another one is set over REST",
         .fallback = "60",
     },
     {
         COUNT("probe-count", manager.probe_count, 1, 1000),
-        .group = "Probing",
+        IN("Probing", ON_HOST),
         .help = "echo requests to each container in a round",
         .fallback = "20",
     },
     {
         MS("probe-interval-ms", manager.probe_interval_ms, 1, 10 * SECOND_MS),
-        .group = "Probing",
+        IN("Probing", ON_HOST),
         .help = "time between two echo requests",
         .fallback = "10",
     },
     {
         MS("probe-timeout-ms", manager.probe_timeout_ms, 1, 10 * SECOND_MS),
-        .group = "Probing",
+        IN("Probing", ON_HOST),
         .help = "a reply that comes later counts as lost",
         .fallback = "100",
     },
     {
         MS("round-pause-ms", manager.round_pause_ms, 0, HOUR_MS),
-        .group = "Probing",
+        IN("Probing", ON_HOST),
         .help = "pause between two rounds",
         .fallback = "200",
     },
     {
         STRING("probe-netns", manager.probe_netns, "PATH"),
-        .group = "Probing",
+        IN("Probing", ON_HOST),
         .help = "network namespace to probe from, if not that of hms",
     },
     {
         COUNT("fall", manager.fall, 1, 100),
-        .group = "Probing",
+        IN("Probing", ON_HOST),
         .help = "bad rounds in a row until a container counts as bad",
         .fallback = "1",
     },
     {
         COUNT("rise", manager.rise, 1, 100),
-        .group = "Probing",
+        IN("Probing", ON_HOST),
         .help = "good rounds in a row until it counts as good again",
         .fallback = "1",
     },
     {
         MS("start-grace-ms", manager.start_grace_ms, 0, HOUR_MS),
-        .group = "Restart guard",
+        IN("Restart guard", ON_HOST),
         .help = "after a container's start its loss is not acted on for so long",
         .fallback = "1000",
     },
     {
         MS("restarted-ms", manager.restarted_ms, SECOND_MS, DAY_MS),
-        .group = "Restart guard",
+        IN("Restart guard", ON_HOST),
         .help =
             "a restarted container is not restarted again until it is seen to run, or for so long",
         .fallback = "20000",
     },
     {
         COUNT("concurrent-restarts", manager.concurrent_restarts, 1, 1000),
-        .group = "Restart guard",
+        IN("Restart guard", ON_HOST),
         .help = "restarts under way at once",
         .fallback = "8",
     },
     {
         MS("backoff-min-ms", manager.backoff_min_ms, 1, DAY_MS),
-        .group = "Restart guard",
+        IN("Restart guard", ON_HOST),
         .help =
             "wait before the second start of a container that fails by itself; doubles with each",
         .fallback = "1000",
     },
     {
         MS("backoff-max-ms", manager.backoff_max_ms, 1, DAY_MS),
-        .group = "Restart guard",
+        IN("Restart guard", ON_HOST),
         .help = "longest such wait",
         .fallback = "300000",
     },
     {
         MS("stable-ms", manager.stable_ms, 0, DAY_MS),
-        .group = "Restart guard",
+        IN("Restart guard", ON_HOST),
         .help = "once up for so long, a container's backoff begins anew",
         .fallback = "60000",
     },
     {
         COUNT("restart-limit", manager.restart_limit, 0, HMS_GUARD_LIMIT_MAX),
-        .group = "Restart guard",
+        IN("Restart guard", ON_HOST),
         .help = "starts after own failures within the window, then quarantine; 0: no limit",
         .fallback = "10",
     },
     {
         MS("restart-window-ms", manager.restart_window_ms, SECOND_MS, WEEK_MS),
-        .group = "Restart guard",
+        IN("Restart guard", ON_HOST),
         .help = "length of that window",
         .fallback = "600000",
     },
     {
         COUNT("loss-restart-limit", manager.loss_restart_limit, 0, HMS_GUARD_LIMIT_MAX),
-        .group = "Restart guard",
+        IN("Restart guard", ON_HOST),
         .help = "restarts of a container for loss within the window; 0: no limit",
         .fallback = "10",
     },
     {
         COUNT("storm-min-probed", manager.storm_min_probed, 1, 100000),
-        .group = "Restart guard",
+        IN("Restart guard", ON_HOST),
         .help = "storm guard: least number of probed containers for it to act",
         .fallback = "5",
     },
     {
         PERCENT("storm-pct", manager.storm_pct),
-        .group = "Restart guard",
+        IN("Restart guard", ON_HOST),
         .help = "storm guard: restarts for loss are held while more than this share turned bad "
                 "within two rounds",
         .fallback = "60",
     },
     {
         STRING("listen", controller.listen, "WHERE"),
-        .group = "REST interface",
+        IN("REST interface", ON_PLATFORM),
         .help = "HOST:PORT, or unix:PATH for a socket of mode 660; other than on loopback or a "
                 "socket a token is needed",
         .fallback = "127.0.0.1:8080",
@@ -290,38 +299,38 @@ static const struct hms_option standalone_options[] = {
     },
     {
         STRING("token-file", controller.token_file, "FILE"),
-        .group = "REST interface",
+        IN("REST interface", ON_PLATFORM),
         .help = "file with the bearer token that requests must carry",
     },
     {
         MS("aggregation-ms", controller.aggregation_ms, 1, HOUR_MS),
-        .group = "REST interface",
+        IN("Reporting", ON_PLATFORM),
         .help = "time between two gatherings of what changed",
         .fallback = "100",
     },
     {
         MS("heartbeat-ms", manager.heartbeat_ms, 100, HOUR_MS),
-        .group = "REST interface",
+        IN("Reporting", ON_HOST),
         .help = "time between two signs of life of the manager",
         .fallback = "1000",
     },
     {
         ENUM("log-format", log_format, log_format_words),
-        .group = "Log (on standard error)",
+        IN("Log (on standard error)", EVERYWHERE),
         .help = "lines for people or JSON lines",
         .fallback = "text",
     },
     {
         ENUM("log-level", log_level, log_level_words),
-        .group = "Log (on standard error)",
+        IN("Log (on standard error)", EVERYWHERE),
         .help = "least important lines that are written",
         .fallback = "info",
     },
 };
 
-static int finish_standalone(void *target, char *error, size_t error_size)
+static int finish(void *target, char *error, size_t error_size)
 {
-    struct hms_standalone_options *options = target;
+    struct hms_options *options = target;
 
     if (options->manager.backoff_max_ms < options->manager.backoff_min_ms) {
         snprintf(
@@ -335,12 +344,19 @@ static int finish_standalone(void *target, char *error, size_t error_size)
     return HMS_OK;
 }
 
-const struct hms_config_spec hms_standalone_spec = {
-    .command = "standalone",
-    .summary =
-        "Supervise the containers of one Docker host: manager and controller in one process.",
-    .all_commands = all_commands,
-    .options = standalone_options,
-    .option_count = sizeof(standalone_options) / sizeof(standalone_options[0]),
-    .finish = finish_standalone,
-};
+#define SPEC(command_, summary_)                                                                   \
+    {                                                                                              \
+        .command = command_, .summary = summary_, .all_commands = all_commands,                    \
+        .options = all_options, .option_count = sizeof(all_options) / sizeof(all_options[0]),      \
+        .finish = finish,                                                                          \
+    }
+
+const struct hms_config_spec hms_standalone_spec =
+    SPEC("standalone",
+         "Supervise the containers of one Docker host: manager and controller in one process.");
+
+const struct hms_config_spec hms_manager_spec =
+    SPEC("manager", "Supervise the containers of one Docker host for a controller elsewhere.");
+
+const struct hms_config_spec hms_controller_spec =
+    SPEC("controller", "Gather what the managers of many Docker hosts report, and serve REST.");

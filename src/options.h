@@ -9,14 +9,17 @@
 #include "core/log.h"
 #include "manager/options.h"
 
-struct hms_standalone_options {
+/* A command fills what it has options for; the rest is 0. */
+struct hms_options {
     struct hms_manager_options manager;
     struct hms_controller_options controller;
     enum hms_log_format log_format;
     enum hms_log_level log_level;
 };
 
-/* Of `hms standalone`; its target is a struct hms_standalone_options. */
+/* Of the commands of these names; the target is a struct hms_options. */
 extern const struct hms_config_spec hms_standalone_spec;
+extern const struct hms_config_spec hms_manager_spec;
+extern const struct hms_config_spec hms_controller_spec;
 
 #endif

@@ -559,6 +559,13 @@ static void a_token_guards_everything_but_health(void **state)
     teardown((void **)&world);
 }
 
+#define OPTIONS(listen_, token_file_, address_, aggregation_ms_, reply_timeout_ms_, expiry_ms_)    \
+    {                                                                                              \
+        .listen = listen_, .token_file = token_file_, .address = address_,                         \
+        .aggregation_ms = aggregation_ms_, .reply_timeout_ms = reply_timeout_ms_,                  \
+        .expiry_ms = expiry_ms_,                                                                   \
+    }
+
 static void wrong_options_are_named(void **state)
 {
     struct world *world = *state;
@@ -567,13 +574,21 @@ static void wrong_options_are_named(void **state)
         const char *word; /* in the text */
         struct hms_controller_options options;
     } cases[] = {
-        {HMS_EPERM, "--token-file", {"0.0.0.0:0", NULL, "10.0.0.8", 100, 5000, 300000}},
-        {HMS_EIO, "--token-file", {"0.0.0.0:0", "/nonexistent", "10.0.0.8", 100, 5000, 300000}},
-        {HMS_EINVAL, "--address", {"127.0.0.1:0", NULL, "here", 100, 5000, 300000}},
-        {HMS_EINVAL, "--aggregation-ms", {"127.0.0.1:0", NULL, "10.0.0.8", 0, 5000, 300000}},
-        {HMS_EINVAL, "--reply-timeout-ms", {"127.0.0.1:0", NULL, "10.0.0.8", 1, 0, 300000}},
-        {HMS_EINVAL, "--expiry-ms", {"127.0.0.1:0", NULL, "10.0.0.8", 1, 1, -1}},
-        {HMS_EBUSY, "--address", {"127.0.0.1:0", NULL, "10.0.0.9", 100, 5000, 300000}},
+        {HMS_EPERM, "--token-file", OPTIONS("0.0.0.0:0", NULL, "10.0.0.8", 100, 5000, 300000)},
+        {HMS_EIO, "--token-file", OPTIONS("0.0.0.0:0", "/none", "10.0.0.8", 100, 5000, 300000)},
+        {HMS_EIO,
+         "--admin-token-file",
+         {.admin_token_file = "/none",
+          .listen = "127.0.0.1:0",
+          .address = "10.0.0.8",
+          .aggregation_ms = 1,
+          .reply_timeout_ms = 1,
+          .expiry_ms = 1}},
+        {HMS_EINVAL, "--address", OPTIONS("127.0.0.1:0", NULL, "here", 100, 5000, 300000)},
+        {HMS_EINVAL, "--aggregation-ms", OPTIONS("127.0.0.1:0", NULL, "10.0.0.8", 0, 5000, 300000)},
+        {HMS_EINVAL, "--reply-timeout-ms", OPTIONS("127.0.0.1:0", NULL, "10.0.0.8", 1, 0, 300000)},
+        {HMS_EINVAL, "--expiry-ms", OPTIONS("127.0.0.1:0", NULL, "10.0.0.8", 1, 1, -1)},
+        {HMS_EBUSY, "--address", OPTIONS("127.0.0.1:0", NULL, "10.0.0.9", 100, 5000, 300000)},
     };
     struct hms_controller *other;
     char error[256];

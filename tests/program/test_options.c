@@ -15,7 +15,7 @@
 #include "main_address.h"
 
 struct run {
-    struct hms_standalone_options options;
+    struct hms_options options;
     struct hms_config *config;
     int status; /* -1: it would go on */
     char *out;
