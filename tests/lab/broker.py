@@ -28,7 +28,7 @@ def create(lab, folder):
     home = os.path.join(folder, PART)
     os.makedirs(home)
     server = processes.start(["nsenter", f"--net={netns}", SERVER], lab, PART,
-                             os.path.join(home, "server.log"), _environment(home))
+                             os.path.join(home, "server.log"), environment(home))
 
     def ready():
         if server.poll() is not None:
@@ -39,7 +39,8 @@ def create(lab, folder):
              poll_s=0.1)
 
 
-def _environment(home):
+def environment(home, more=""):
+    """What makes a server find all its files in `home`; `more` are lines of its configuration."""
     def write(name, text, mode=0o600):
         file_path = os.path.join(home, name)
         with open(file_path, "w", encoding="ascii") as file:
@@ -55,7 +56,7 @@ def _environment(home):
         "RABBITMQ_LOG_BASE": os.path.join(home, "log"),
         "RABBITMQ_PID_FILE": os.path.join(home, "pid"),
         "RABBITMQ_CONFIG_FILE": write("rabbitmq.conf", f"default_user = {USER}\n"
-                                      f"default_pass = {PASSWORD}\nloopback_users = none\n"),
+                                      f"default_pass = {PASSWORD}\nloopback_users = none\n{more}"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": write("plugins", "[]."),
         # The namespace is the broker's alone, so the well-known ports are free in it.
         "ERL_EPMD_PORT": "4369",
