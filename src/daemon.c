@@ -11,6 +11,7 @@
 
 #include "controller/controller.h"
 #include "core/bus.h"
+#include "core/bus_amqp.h"
 #include "core/bus_local.h"
 #include "core/config.h"
 #include "core/error.h"
@@ -22,7 +23,7 @@
 
 #define ERROR_SIZE 512
 
-/* What a command consists of. */
+/* What a command consists of. A single role is joined to the others by the broker. */
 struct kind {
     const struct hms_config_spec *spec;
     int has_manager;
@@ -55,6 +56,10 @@ static void on_manager_closed(void *arg)
     struct daemon *daemon = arg;
 
     daemon->manager = NULL;
+    if (daemon->bus == NULL) {
+        on_bus_closed(daemon);
+        return;
+    }
     hms_bus_unwatch(&daemon->watch);
     hms_bus_close(daemon->bus, on_bus_closed, daemon);
 }
@@ -95,15 +100,31 @@ static void on_contact(void *arg, enum hms_bus_contact contact)
     hms_notify_socket_send(daemon->service, texts[contact]);
 }
 
+static int open_bus(struct daemon *daemon, const struct hms_options *options, char *error,
+                    size_t error_size)
+{
+    uv_loop_t *loop = hms_loop_uv(daemon->loop);
+    struct hms_bus_amqp_options broker = options->broker;
+    int result = HMS_OK;
+
+    broker.role = daemon->kind->has_manager ? HMS_BUS_MANAGER : HMS_BUS_CONTROLLER;
+    if (daemon->kind->has_manager && daemon->kind->has_controller)
+        daemon->bus = hms_bus_local_new(loop);
+    else
+        result = hms_bus_amqp_open(&daemon->bus, loop, daemon->log, &broker, error, error_size);
+    if (result != HMS_OK)
+        return result;
+    daemon->watch = (struct hms_bus_watch){.fn = on_contact, .arg = daemon};
+    hms_bus_watch(daemon->bus, &daemon->watch);
+    return HMS_OK;
+}
+
 static int open_parts(struct daemon *daemon, const struct hms_options *options)
 {
     char error[ERROR_SIZE] = "";
-    int result = HMS_OK;
+    int result = open_bus(daemon, options, error, sizeof(error));
 
-    daemon->bus = hms_bus_local_new(hms_loop_uv(daemon->loop));
-    daemon->watch = (struct hms_bus_watch){.fn = on_contact, .arg = daemon};
-    hms_bus_watch(daemon->bus, &daemon->watch);
-    if (daemon->kind->has_manager)
+    if (result == HMS_OK && daemon->kind->has_manager)
         result = hms_manager_open(&daemon->manager, daemon->loop, daemon->log, daemon->bus,
                                   &options->manager, error, sizeof(error));
     if (result == HMS_OK && daemon->kind->has_controller)
@@ -174,6 +195,20 @@ static int load_and_run(const struct kind *kind, int argc, char **argv)
 int hms_daemon_standalone(int argc, char **argv)
 {
     static const struct kind kind = {&hms_standalone_spec, .has_manager = 1, .has_controller = 1};
+
+    return load_and_run(&kind, argc, argv);
+}
+
+int hms_daemon_manager(int argc, char **argv)
+{
+    static const struct kind kind = {&hms_manager_spec, .has_manager = 1};
+
+    return load_and_run(&kind, argc, argv);
+}
+
+int hms_daemon_controller(int argc, char **argv)
+{
+    static const struct kind kind = {&hms_controller_spec, .has_controller = 1};
 
     return load_and_run(&kind, argc, argv);
 }

@@ -18,6 +18,10 @@ struct command {
 
 static const struct command commands[] = {
     {"standalone", "supervise the containers of one Docker host", hms_daemon_standalone},
+    {"manager", "supervise one Docker host of many, with a controller elsewhere",
+     hms_daemon_manager},
+    {"controller", "gather what the managers of many hosts tell, and offer it",
+     hms_daemon_controller},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

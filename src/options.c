@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
@@ -16,9 +17,8 @@
 #define DAY_MS    (24 * HOUR_MS)
 #define WEEK_MS   (7 * DAY_MS)
 
-/* Of protocol.md: fixed between controllers and managers, so no options. */
+/* Of protocol.md: fixed between controllers and managers, so no option. */
 #define REPLY_TIMEOUT_MS 5000
-#define EXPIRY_MS        300000
 
 /* Which commands have an option: bits in the order of all_commands. */
 #define STANDALONE  (1u << 0)
@@ -26,6 +26,7 @@
 #define CONTROLLER  (1u << 2)
 #define ON_HOST     (STANDALONE | MANAGER)
 #define ON_PLATFORM (STANDALONE | CONTROLLER)
+#define ON_BROKER   (MANAGER | CONTROLLER)
 #define EVERYWHERE  (STANDALONE | MANAGER | CONTROLLER)
 
 static const char *const all_commands[] = {"standalone", "manager", "controller", NULL};
@@ -141,6 +142,51 @@ static const struct hms_option all_options[] = {
         .derive = derive_state_dir,
         .derived = "$STATE_DIRECTORY, else /var/lib/hms as root, else $XDG_STATE_HOME/hms or "
                    "~/.local/state/hms",
+    },
+    {
+        STRING("broker", broker.url, "URL"),
+        IN("Broker", ON_BROKER),
+        .help = "RabbitMQ that joins managers and controller, "
+                "amqp[s]://USER@HOST:PORT/VHOST; without a path the vhost is /",
+        .check = hms_bus_amqp_check,
+        .required = 1,
+    },
+    {
+        STRING("broker-password-file", broker.password_file, "FILE"),
+        IN("Broker", ON_BROKER),
+        .help = "file with the password, read anew for each connection",
+    },
+    {
+        STRING("broker-password", broker.password, NULL),
+        IN("Broker", ON_BROKER),
+        .help = "the password itself, only in the environment; the file wins over it",
+        .secret = 1,
+        .environment_only = 1,
+    },
+    {
+        STRING("broker-ca", broker.ca_file, "FILE"),
+        IN("Broker", ON_BROKER),
+        .help = "certificates (PEM) that may vouch for an amqps broker, if not the system's",
+    },
+    {
+        STRING("broker-cert", broker.cert_file, "FILE"),
+        IN("Broker", ON_BROKER),
+        .help = "client certificate (PEM) to show to it",
+    },
+    {
+        STRING("broker-key", broker.key_file, "FILE"),
+        IN("Broker", ON_BROKER),
+        .help = "private key (PEM) of that certificate",
+    },
+    {
+        ROW("broker-heartbeat-s", broker.heartbeat_s, HMS_OPTION_INTEGER),
+        IN("Broker", ON_BROKER),
+        .metavar = "S",
+        .unit = "s",
+        .min = 1,
+        .max = HOUR_MS / SECOND_MS,
+        .help = "AMQP heartbeat; a connection that is silent for two of them is made anew",
+        .fallback = "5",
     },
     {
         ENUM("supervise", manager.supervise, supervise_words),
@@ -309,6 +355,12 @@ static const struct hms_option all_options[] = {
         .fallback = "100",
     },
     {
+        MS("expiry-ms", controller.expiry_ms, SECOND_MS, WEEK_MS),
+        IN("Reporting", ON_PLATFORM),
+        .help = "a host that does not tell its heartbeat is offline after so long without one",
+        .fallback = "300000",
+    },
+    {
         MS("heartbeat-ms", manager.heartbeat_ms, 100, HOUR_MS),
         IN("Reporting", ON_HOST),
         .help = "time between two signs of life of the manager",
@@ -328,6 +380,26 @@ static const struct hms_option all_options[] = {
     },
 };
 
+static int refuse(char *error, size_t error_size, const char *text)
+{
+    snprintf(error, error_size, "%s", text);
+    return HMS_EINVAL;
+}
+
+/* A certificate that is given and not used would be taken for safety that is not there. */
+static int check_tls(const struct hms_bus_amqp_options *broker, char *error, size_t error_size)
+{
+    static const char tls_scheme[] = "amqps:";
+    int has_file = broker->ca_file != NULL || broker->cert_file != NULL || broker->key_file != NULL;
+
+    if (has_file && strncasecmp(broker->url, tls_scheme, strlen(tls_scheme)) != 0)
+        return refuse(error, error_size,
+                      "--broker-ca, --broker-cert and --broker-key need an amqps:// broker");
+    if ((broker->cert_file == NULL) != (broker->key_file == NULL))
+        return refuse(error, error_size, "--broker-cert and --broker-key need each other");
+    return HMS_OK;
+}
+
 static int finish(void *target, char *error, size_t error_size)
 {
     struct hms_options *options = target;
@@ -340,8 +412,8 @@ static int finish(void *target, char *error, size_t error_size)
     }
     options->controller.address = options->manager.address;
     options->controller.reply_timeout_ms = REPLY_TIMEOUT_MS;
-    options->controller.expiry_ms = EXPIRY_MS;
-    return HMS_OK;
+    options->broker.address = options->manager.address;
+    return check_tls(&options->broker, error, error_size);
 }
 
 #define SPEC(command_, summary_)                                                                   \

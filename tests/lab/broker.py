@@ -16,9 +16,41 @@ USER = "health-monitor"
 PASSWORD = "health-monitor"
 PORT = 5672
 PROGRAMS = "/usr/lib/rabbitmq/bin"
+SERVER = f"{PROGRAMS}/rabbitmq-server"
+CONTROL = f"{PROGRAMS}/rabbitmqctl"
 VIRTUAL_MACHINE = "beam.smp"  # the process that is the broker; epmd beside it does not matter
 MEMORY_SHARE = 0.4  # RabbitMQ's own default for its memory alarm
 READY_TIMEOUT_S = 90
+
+
+def configure(home, more=""):
+    """Writes the files of a server whose home that is; `more` are lines of its configuration."""
+    def write(name, text, mode=0o600):
+        path = os.path.join(home, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+        os.chmod(path, mode)
+
+    write(".erlang.cookie", os.urandom(16).hex(), 0o400)
+    write("rabbitmq.conf", f"default_user = {USER}\ndefault_pass = {PASSWORD}\n"
+          f"loopback_users = none\n{more}")
+    write("plugins", "[].")
+
+
+def environment(home):
+    """What makes the server, and its rabbitmqctl, find these files and one another."""
+    return {
+        "HOME": home,
+        "RABBITMQ_NODENAME": "hms@localhost",
+        "RABBITMQ_MNESIA_BASE": os.path.join(home, "mnesia"),
+        "RABBITMQ_LOG_BASE": os.path.join(home, "log"),
+        "RABBITMQ_PID_FILE": os.path.join(home, "pid"),
+        "RABBITMQ_CONFIG_FILE": os.path.join(home, "rabbitmq.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": os.path.join(home, "plugins"),
+        # The namespace is the broker's alone, so the well-known ports are free in it.
+        "ERL_EPMD_PORT": "4369",
+        "RABBITMQ_DIST_PORT": "25672",
+    }
 
 
 class Broker:
@@ -39,20 +71,17 @@ class Broker:
 
     def create(self):
         """Makes the namespace and starts the broker; returns when it speaks AMQP."""
-        if not os.path.exists(os.path.join(PROGRAMS, "rabbitmq-server")):
-            raise LabError(f"no {PROGRAMS}/rabbitmq-server; install the package rabbitmq-server")
+        if not os.path.exists(SERVER):
+            raise LabError(f"no {SERVER}; install the package rabbitmq-server")
         net.join_lan(self.lab, PART, self.port, self.address)
         os.makedirs(self.home)
-        self._write(".erlang.cookie", os.urandom(16).hex(), 0o400)
-        self._write("rabbitmq.conf", f"default_user = {USER}\ndefault_pass = {PASSWORD}\n"
-                    "loopback_users = none\n")
-        self._write("plugins", "[].")
+        configure(self.home)
         self.start()
 
     def start(self):
         """Starts it, also again after its end; returns when it speaks AMQP."""
-        server = processes.start(self._inside("rabbitmq-server"), self.lab, PART, self.log,
-                                 self._environment())
+        server = processes.start(self._inside(SERVER), self.lab, PART, self.log,
+                                 environment(self.home))
 
         def ready():
             if server.poll() is not None:
@@ -80,9 +109,10 @@ class Broker:
         return processes.find_command(self.lab, PART, VIRTUAL_MACHINE)
 
     def control(self, *words):
-        """Runs rabbitmqctl, which takes a second or two; returns its output."""
-        result = subprocess.run(self._inside("rabbitmqctl", "--quiet", *words), text=True,
-                                capture_output=True, env={**os.environ, **self._environment()})
+        """Runs rabbitmqctl; returns its output."""
+        result = subprocess.run(self._inside(CONTROL, "--quiet", *words), text=True,
+                                capture_output=True,
+                                env={**os.environ, **environment(self.home)})
         if result.returncode:
             raise LabError(f"rabbitmqctl {' '.join(words)}: {result.stderr.strip()}")
         return result.stdout
@@ -95,28 +125,8 @@ class Broker:
         """At its memory alarm a broker reads nothing more from those who publish."""
         self.control("set_vm_memory_high_watermark", "1e-9" if is_on else str(MEMORY_SHARE))
 
-    def _inside(self, program, *words):
-        return ["nsenter", f"--net={self.netns}", os.path.join(PROGRAMS, program), *words]
-
-    def _write(self, name, text, mode=0o600):
-        path = os.path.join(self.home, name)
-        with open(path, "w", encoding="ascii") as file:
-            file.write(text)
-        os.chmod(path, mode)
-
-    def _environment(self):
-        return {
-            "HOME": self.home,
-            "RABBITMQ_NODENAME": "hms@localhost",
-            "RABBITMQ_MNESIA_BASE": os.path.join(self.home, "mnesia"),
-            "RABBITMQ_LOG_BASE": os.path.join(self.home, "log"),
-            "RABBITMQ_PID_FILE": os.path.join(self.home, "pid"),
-            "RABBITMQ_CONFIG_FILE": os.path.join(self.home, "rabbitmq.conf"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": os.path.join(self.home, "plugins"),
-            # The namespace is the broker's alone, so the well-known ports are free in it.
-            "ERL_EPMD_PORT": "4369",
-            "RABBITMQ_DIST_PORT": "25672",
-        }
+    def _inside(self, *words):
+        return ["nsenter", f"--net={self.netns}", *words]
 
     def _speaks_amqp(self):
         with net.open_socket(self.netns) as connection:
