@@ -36,6 +36,7 @@
 /* In the order of the enums that they stand for. */
 static const char *const supervise_words[] = {"seen", "all", "labelled", NULL};
 static const char *const on_stop_words[] = {"start", "respect", NULL};
+static const char *const sync_words[] = {"push", "pull", NULL};
 static const char *const log_format_words[] = {"text", "json", NULL};
 static const char *const log_level_words[] = {"debug", "info", "warn", "error", NULL};
 
@@ -296,8 +297,20 @@ static const struct hms_option standalone_options[] = {
     {
         MS("aggregation-ms", controller.aggregation_ms, 1, HOUR_MS),
         .group = "REST interface",
-        .help = "time between two gatherings of what changed",
+        .help = "least time between two updates of what changed; pulling: between two gatherings",
         .fallback = "100",
+    },
+    {
+        ENUM("sync", manager.sync, sync_words),
+        .group = "REST interface",
+        .help = "managers push what changed, or raise a flag and the controller pulls everything",
+        .fallback = "push",
+    },
+    {
+        PERCENT("loss-step", manager.loss_step_pct),
+        .group = "REST interface",
+        .help = "packet loss that moves by less, and not to or from nothing, is no change to tell",
+        .fallback = "5",
     },
     {
         MS("heartbeat-ms", manager.heartbeat_ms, 100, HOUR_MS),
@@ -330,6 +343,8 @@ static int finish_standalone(void *target, char *error, size_t error_size)
         return HMS_EINVAL;
     }
     options->controller.address = options->manager.address;
+    options->controller.sync = options->manager.sync;
+    options->manager.aggregation_ms = options->controller.aggregation_ms;
     options->controller.reply_timeout_ms = REPLY_TIMEOUT_MS;
     options->controller.expiry_ms = EXPIRY_MS;
     return HMS_OK;
