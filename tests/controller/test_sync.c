@@ -10,6 +10,8 @@
 
 #define EXPIRY_MS 300000
 
+static const struct hms_sync_point unversioned;
+
 enum event { END, LIVE, LIVE_PEER, CHANGED, ASKED, OK, FAILED, CHECK };
 
 struct entry {
@@ -95,10 +97,10 @@ static void apply(struct hms_sync *sync, const struct entry *entry)
     case END:
         break;
     case LIVE:
-        hms_sync_heard(sync, entry->at_ms, 10000);
+        hms_sync_heard(sync, entry->at_ms, 10000, unversioned, 0);
         break;
     case LIVE_PEER:
-        hms_sync_heard(sync, entry->at_ms, 0);
+        hms_sync_heard(sync, entry->at_ms, 0, unversioned, 0);
         break;
     case CHANGED:
         hms_sync_changed(sync);
@@ -107,11 +109,13 @@ static void apply(struct hms_sync *sync, const struct entry *entry)
         hms_sync_asked(sync);
         break;
     case OK:
+        assert_true(hms_sync_answered(sync, entry->at_ms, unversioned));
+        break;
     case FAILED:
-        hms_sync_answered(sync, entry->at_ms, entry->event == OK);
+        hms_sync_failed(sync);
         break;
     case CHECK:
-        assert_int_equal(hms_sync_check(sync, entry->at_ms, EXPIRY_MS), entry->contact);
+        assert_int_equal(hms_sync_check(sync, entry->at_ms, 0, EXPIRY_MS), entry->contact);
         break;
     }
 }
@@ -150,7 +154,7 @@ static void periods_are_bounded(void **state)
     for (i = 0; i < sizeof(told_kept) / sizeof(told_kept[0]); i++) {
         struct hms_sync sync = {0};
 
-        hms_sync_heard(&sync, 0, told_kept[i][0]);
+        hms_sync_heard(&sync, 0, told_kept[i][0], unversioned, 0);
         assert_int_equal(sync.period_ms, told_kept[i][1]);
     }
 }
