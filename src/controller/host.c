@@ -108,8 +108,7 @@ static void put_in(struct hms_host *host, const char *key, json_t *entry)
     json_object_set(host->content, key, entry);
 }
 
-void hms_host_change(struct hms_host *host, const json_t *removed, const json_t *changed,
-                     json_t *report)
+void hms_host_change(struct hms_host *host, const json_t *removed, const json_t *changed)
 {
     const char *key;
     json_t *value;
@@ -121,10 +120,14 @@ void hms_host_change(struct hms_host *host, const json_t *removed, const json_t 
     {
         put_in(host, key, value);
     }
-    if (report != NULL) {
-        json_decref(host->report);
-        host->report = json_incref(report);
-    }
+}
+
+void hms_host_set_report(struct hms_host *host, json_t *report)
+{
+    if (report == NULL)
+        return;
+    json_decref(host->report);
+    host->report = report;
 }
 
 size_t hms_host_count_after(const struct hms_host *host, const json_t *removed,

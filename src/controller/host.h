@@ -56,11 +56,12 @@ void hms_host_set_content(struct hms_host *host, json_t *content, json_t *report
 
 /*
  * Takes out the containers whose keys are in the array `removed`, then puts in the entries of the
- * object `changed`, by reference, and sets the report; each of them may be NULL. Costs as much as
- * there is in them.
+ * object `changed`, by reference; each of them may be NULL. Costs as much as there is in them.
  */
-void hms_host_change(struct hms_host *host, const json_t *removed, const json_t *changed,
-                     json_t *report);
+void hms_host_change(struct hms_host *host, const json_t *removed, const json_t *changed);
+
+/* Takes it over by reference; NULL leaves what was said before. */
+void hms_host_set_report(struct hms_host *host, json_t *report);
 
 /* How many containers there would be after that, keys in both counted as staying. */
 size_t hms_host_count_after(const struct hms_host *host, const json_t *removed,

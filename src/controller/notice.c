@@ -174,13 +174,10 @@ static int read_changes(struct hms_notice *notice, const json_t *message,
 
     notice->changed = json_object_get(message, "changed");
     notice->removed = json_object_get(message, "removed");
-    notice->host = json_object_get(message, "host");
     if (notice->changed != NULL)
         result = hms_notice_check_content(notice->changed, "changed", error);
     if (result == HMS_OK && notice->removed != NULL)
         result = check_removed(notice->removed, error);
-    if (result == HMS_OK && notice->host != NULL && !json_is_object(notice->host))
-        result = refuse(error, "host must be an object");
     return result;
 }
 
@@ -213,6 +210,9 @@ int hms_notice_read(struct hms_notice *notice, const json_t *message,
         hms_notice_read_point(message, &notice->point, error) != HMS_OK ||
         read_base(notice, message, error) != HMS_OK)
         return HMS_EPROTO;
+    notice->host = json_object_get(message, "host");
+    if (notice->host != NULL && !json_is_object(notice->host))
+        return refuse(error, "host must be an object");
     if (notice->kind == HMS_NOTICE_UPDATE)
         return read_changes(notice, message, error);
     notice->measures = json_object_get(message, "measures");

@@ -152,6 +152,16 @@ static void note(struct hms_registry *registry, struct hms_host *host)
     registry->version++;
 }
 
+/* What comes without a version of its own: good for the life that the content is of. */
+static void take_measures(struct hms_host *host, const struct hms_notice *notice)
+{
+    if (notice->point.epoch == 0 || notice->point.epoch != host->sync.content.epoch)
+        return;
+    hms_host_set_report(host, json_incref((json_t *)notice->host));
+    if (notice->measures != NULL)
+        hms_host_measure(host, notice->measures);
+}
+
 enum hms_sync_step hms_registry_heard(struct hms_registry *registry, struct hms_host *host,
                                       const struct hms_notice *notice, int64_t now_ms,
                                       int64_t wall_ns)
@@ -162,9 +172,9 @@ enum hms_sync_step hms_registry_heard(struct hms_registry *registry, struct hms_
     host->last_alive_ns = wall_ns;
     host->notifications++;
     if (step == HMS_SYNC_FOLLOWS)
-        hms_host_change(host, notice->removed, notice->changed, (json_t *)notice->host);
-    if (notice->measures != NULL && notice->point.epoch == host->sync.content.epoch)
-        hms_host_measure(host, notice->measures);
+        hms_host_change(host, notice->removed, notice->changed);
+    if (step == HMS_SYNC_FOLLOWS || notice->kind == HMS_NOTICE_LIVE)
+        take_measures(host, notice);
     note(registry, host);
     return step;
 }

@@ -21,7 +21,7 @@
 
 /* Pulling: measurements alone raise no update, but are never older than this at the controller. */
 #define REFRESH_MS 5000
-/* Pushing: measurements are told by a `live` that often. */
+/* Pushing: measurements and the host's counters are told by a `live` that often. */
 #define MEASURES_MS 10000
 
 #define KEY_SIZE (HMS_DOCKER_SHORT_ID_DIGITS + 1)
@@ -302,17 +302,13 @@ static json_t *measures(struct hms_report *report)
  */
 static void add_version(struct hms_report *report, json_t *message)
 {
-    json_t *object;
-
     json_object_set_new(message, "epoch", json_integer(report->epoch));
     json_object_set_new(message, "version", json_integer(report->sent_version));
     if (!is_ready(report) || now_ms(report) - report->measured_ms < MEASURES_MS)
         return;
     report->measured_ms = now_ms(report);
-    object = measures(report);
-    if (json_object_size(object) > 0)
-        json_object_set(message, "measures", object);
-    json_decref(object);
+    json_object_set_new(message, "measures", measures(report));
+    json_object_set_new(message, "host", report->sources.describe_host(report->sources.arg));
 }
 
 static void tell_live(struct hms_report *report)
