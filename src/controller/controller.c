@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 
 #include "controller/access.h"
@@ -16,6 +17,7 @@
 #include "controller/platform.h"
 #include "controller/registry.h"
 #include "controller/rest.h"
+#include "controller/standby.h"
 #include "controller/view.h"
 #include "core/alloc.h"
 #include "core/bus.h"
@@ -35,11 +37,12 @@ struct hms_controller {
     char address[INET_ADDRSTRLEN];
     struct hms_registry *registry;
     struct hms_gather *gather;
+    struct hms_standby *standby;
     struct hms_dispatcher *dispatcher;
     struct hms_platform *platform;
     struct hms_rest *rest;
     uv_timer_t sampler;
-    int open_parts; /* gather, rest and sampler, while closing */
+    int open_parts; /* standby, gather, rest and sampler, while closing */
     void (*closed_fn)(void *arg);
     void *closed_arg;
 };
@@ -80,10 +83,12 @@ static void on_message(void *arg, const json_t *message, struct hms_bus_call *ca
 {
     struct hms_controller *controller = arg;
 
-    if (call == NULL)
-        hms_gather_notified(controller->gather, message);
-    else
+    if (call != NULL) {
         hms_dispatcher_run(controller->dispatcher, message, on_result, call);
+    } else if (!hms_standby_heard(controller->standby, message)) {
+        hms_gather_notified(controller->gather, message);
+        hms_standby_relay(controller->standby, message);
+    }
 }
 
 /* ---- life ---- */
@@ -143,6 +148,7 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
         .reply_timeout_ms = options->reply_timeout_ms,
         .expiry_ms = options->expiry_ms,
     };
+    struct hms_standby_parts standby = {.log = log, .bus = bus, .address = options->address};
     struct hms_platform_sources platform;
 
     controller->loop = hms_loop_uv(loop);
@@ -154,8 +160,13 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
                                         on_change, controller);
     controller->dispatcher = hms_dispatcher_new(bus, controller->registry, controller->gather,
                                                 options->reply_timeout_ms);
-    platform = (struct hms_platform_sources){
-        .registry = controller->registry, .gather = controller->gather, .bus = bus};
+    standby.loop = controller->loop;
+    standby.gather = controller->gather;
+    controller->standby = hms_standby_new(&standby, on_message, controller);
+    platform = (struct hms_platform_sources){.registry = controller->registry,
+                                             .gather = controller->gather,
+                                             .standby = controller->standby,
+                                             .bus = bus};
     controller->platform = hms_platform_new(&platform, now_ms(controller));
     return controller;
 }
@@ -169,31 +180,48 @@ static void name_option(const char *option, char *error, size_t error_size)
     free(text);
 }
 
-/* The two things that can fail; nothing is left open if one does. */
-static int open_doors(struct hms_controller *controller,
-                      const struct hms_controller_options *options,
-                      const struct hms_access_tokens *tokens, char *error, size_t error_size)
+static int open_rest(struct hms_controller *controller,
+                     const struct hms_controller_options *options,
+                     const struct hms_access_tokens *tokens, char *error, size_t error_size)
 {
     struct hms_rest_parts parts = {
         .dispatcher = controller->dispatcher,
         .gather = controller->gather,
         .platform = controller->platform,
         .registry = controller->registry,
+        .standby = controller->standby,
     };
-    int result = hms_bus_serve(controller->bus, HMS_BUS_CONTROLLER, controller->address, on_message,
-                               controller);
+    int result = hms_rest_open(&controller->rest, controller->loop, controller->log,
+                               options->listen, tokens, &parts, error, error_size);
 
-    if (result != HMS_OK) {
-        snprintf(error, error_size, "--address %s: %s", controller->address, hms_strerror(result));
-        return result;
-    }
-    result = hms_rest_open(&controller->rest, controller->loop, controller->log, options->listen,
-                           tokens, &parts, error, error_size);
-    if (result != HMS_OK) {
+    if (result != HMS_OK)
         name_option("--listen", error, error_size);
-        hms_bus_unserve(controller->bus, HMS_BUS_CONTROLLER, controller->address);
-    }
     return result;
+}
+
+/* Where other machines reach the REST interface; free it. NULL: they do not. */
+static char *public_url(const struct hms_controller *controller)
+{
+    static const char anywhere[] = "0.0.0.0:";
+    const char *where = hms_rest_where(controller->rest);
+
+    if (!hms_access_needs_token(where))
+        return NULL;
+    if (strncmp(where, anywhere, sizeof(anywhere) - 1) == 0)
+        return hms_asprintf("http://%s:%s", controller->address, where + sizeof(anywhere) - 1);
+    return hms_asprintf("http://%s", where);
+}
+
+static void start(struct hms_controller *controller)
+{
+    char *url = public_url(controller);
+
+    hms_gather_start(controller->gather);
+    hms_standby_start(controller->standby, url);
+    free(url);
+    uv_timer_init(controller->loop, &controller->sampler);
+    controller->sampler.data = controller;
+    uv_timer_start(&controller->sampler, on_sample, SAMPLE_PERIOD_MS, SAMPLE_PERIOD_MS);
 }
 
 /* A file that is not given is no token. */
@@ -213,17 +241,15 @@ static int open_with_tokens(struct hms_controller **opened, struct hms_loop *loo
                             const struct hms_access_tokens *tokens, char *error, size_t error_size)
 {
     struct hms_controller *controller = controller_new(loop, log, bus, options);
-    int result = open_doors(controller, options, tokens, error, error_size);
+    int result = open_rest(controller, options, tokens, error, error_size);
 
     if (result != HMS_OK) {
+        hms_standby_free(controller->standby);
         hms_gather_free(controller->gather);
         controller_free(controller);
         return result;
     }
-    hms_gather_start(controller->gather);
-    uv_timer_init(controller->loop, &controller->sampler);
-    controller->sampler.data = controller;
-    uv_timer_start(&controller->sampler, on_sample, SAMPLE_PERIOD_MS, SAMPLE_PERIOD_MS);
+    start(controller);
     *opened = controller;
     return HMS_OK;
 }
@@ -272,10 +298,10 @@ static void on_sampler_closed(uv_handle_t *handle)
 
 void hms_controller_close(struct hms_controller *controller, void (*closed)(void *arg), void *arg)
 {
-    controller->open_parts = 3;
+    controller->open_parts = 4;
     controller->closed_fn = closed;
     controller->closed_arg = arg;
-    hms_bus_unserve(controller->bus, HMS_BUS_CONTROLLER, controller->address);
+    hms_standby_close(controller->standby, on_part_closed, controller);
     uv_close((uv_handle_t *)&controller->sampler, on_sampler_closed);
     /* In this order every request under way gets its answer before the doors close. */
     hms_gather_close(controller->gather, on_part_closed, controller);

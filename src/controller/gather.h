@@ -18,6 +18,13 @@ struct hms_host;
 struct hms_log;
 struct hms_registry;
 
+/* Who is asked for content. */
+enum hms_gather_source {
+    HMS_GATHER_NOBODY,     /* nothing can be heard either: every host is stale */
+    HMS_GATHER_MANAGERS,   /* with give_content */
+    HMS_GATHER_CONTROLLER, /* the active one, by one that stands by: with get_host_containers */
+};
+
 struct hms_gather_options {
     enum hms_sync_mode sync; /* pulling: what is pushed counts as a flag only */
     int64_t aggregation_ms;
@@ -45,6 +52,13 @@ struct hms_gather *hms_gather_new(uv_loop_t *loop, struct hms_log *log, struct h
                                   void (*on_change)(void *arg), void *arg);
 void hms_gather_free(struct hms_gather *gather);
 void hms_gather_start(struct hms_gather *gather);
+
+/*
+ * Nobody at first. `controller` is the address of the one to be asked (copied), else NULL.
+ * Questions under way are given up; silence counts from now.
+ */
+void hms_gather_set_source(struct hms_gather *gather, enum hms_gather_source source,
+                           const char *controller);
 
 /* A notification to the controller arrived; anything but a well-formed `live` or `update` is
  * counted and dropped, with a line in the log now and then. */
