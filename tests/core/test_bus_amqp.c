@@ -173,9 +173,9 @@ static void everything_works_again_after_an_outage(void **state)
     assert_int_equal(controller->lost, 1);
     ask(controller, MANAGER_IP, "give_content", 300);
     until(world, &controller->timed_out, 1, "the end of the request");
-    say(manager, HMS_BUS_CONTROLLER, NULL, "live");
-    say(manager, HMS_BUS_CONTROLLER, NULL, "update");
-    say(manager, HMS_BUS_CONTROLLER, NULL, "live");
+    say(controller, HMS_BUS_CONTROLLER, NULL, "live");
+    say(controller, HMS_BUS_CONTROLLER, NULL, "update");
+    say(controller, HMS_BUS_CONTROLLER, NULL, "live");
     ask(controller, MANAGER_IP, "patient", LONG_MS);
     broker_begin("start");
     until(world, &controller->ready, 2, "contact again");
@@ -183,10 +183,182 @@ static void everything_works_again_after_an_outage(void **state)
     assert_string_equal(controller->commands, "live update ");
     until(world, &controller->replies, 2, "the answer to what had to wait");
     until(world, &controller->held, 2, "the hold again");
+    until(world, &manager->ready, 2, "contact of the manager again");
     ask(controller, MANAGER_IP, "give_content", LONG_MS);
     until(world, &controller->ok, 1, "the reply");
     assert_int_equal(hms_bus_troubles(controller->bus).disconnects, 1);
     broker_end();
+}
+
+/* ---- refusals ---- */
+
+static const char *in_folder(const char *name)
+{
+    static char paths[4][320];
+    static int next;
+
+    next = (next + 1) % 4;
+    snprintf(paths[next], sizeof(paths[next]), "%s/%s", the_broker->folder, name);
+    return paths[next];
+}
+
+/* Fails at an attempt, and says so; the text is that of the log. */
+static void refused(void **state, struct hms_bus_amqp_options options, const char *why)
+{
+    struct world *world = *state;
+    char text[8192] = "";
+    int fds[2], waiting = 0;
+
+    assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    hms_log_free(world->log);
+    world->log = hms_log_new(fds[1], HMS_LOG_TEXT, HMS_LOG_INFO);
+    options.role = HMS_BUS_MANAGER;
+    options.address = MANAGER_IP;
+    peer_open(world, 0, options);
+    do {
+        int64_t next_ms = hms_clock_mono_ms() + 10;
+
+        while (hms_clock_mono_ms() < next_ms)
+            uv_run(&world->loop, UV_RUN_ONCE);
+        if (read(fds[0], text + strlen(text), sizeof(text) - 1 - strlen(text)) < 0)
+            waiting++;
+    } while (strstr(text, why) == NULL && waiting < DEADLINE_MS / 10);
+    if (strstr(text, why) == NULL || strstr(text, PASSWORD "\n") != NULL)
+        fail_msg("not '%s', but: %s", why, text);
+    assert_int_equal(world->peers[0].ready, 0);
+    close(fds[0]);
+    hms_log_free(world->log);
+    world->log = NULL;
+    close(fds[1]);
+}
+
+static void wrong_passwords_are_told(void **state)
+{
+    need_broker();
+    refused(state, (struct hms_bus_amqp_options){.password = "wrong"}, "ACCESS_REFUSED");
+}
+
+static void wrong_vhosts_are_told(void **state)
+{
+    need_broker();
+    refused(state, (struct hms_bus_amqp_options){.url = PLAIN_URL "/nowhere"}, "vhost nowhere");
+}
+
+static void a_password_file_is_read_anew(void **state)
+{
+    struct world *world = *state;
+    struct peer *peer;
+    FILE *file;
+
+    need_broker();
+    peer = peer_open(world, 0,
+                     (struct hms_bus_amqp_options){.password_file = in_folder("secret"),
+                                                   .role = HMS_BUS_MANAGER,
+                                                   .address = MANAGER_IP});
+    uv_run(&world->loop, UV_RUN_ONCE);
+    file = fopen(in_folder("secret"), "w");
+    assert_non_null(file);
+    fprintf(file, "%s\n", PASSWORD);
+    fclose(file);
+    until(world, &peer->ready, 1, "contact with the password of the file");
+    unlink(in_folder("secret"));
+}
+
+/* ---- TLS ---- */
+
+static void joins_over_tls(void **state, const char *url, const char *cert, const char *key)
+{
+    struct world *world = *state;
+    struct peer *peer;
+
+    need_broker();
+    peer = peer_open(world, 0,
+                     (struct hms_bus_amqp_options){.url = url,
+                                                   .ca_file = in_folder("ca.pem"),
+                                                   .cert_file = cert ? in_folder(cert) : NULL,
+                                                   .key_file = key ? in_folder(key) : NULL,
+                                                   .role = HMS_BUS_MANAGER,
+                                                   .address = MANAGER_IP});
+    hms_bus_serve(peer->bus, HMS_BUS_MANAGER, MANAGER_IP, on_message, peer);
+    until(world, &peer->ready, 1, "contact over TLS");
+    ask(peer, MANAGER_IP, "give_content", LONG_MS);
+    until(world, &peer->ok, 1, "the reply over TLS");
+}
+
+static void tls_carries_messages(void **state)
+{
+    struct world *world = *state;
+    struct peer *peer = &world->peers[0];
+    size_t size = 3 << 20;
+    char *text = hms_malloc(size + 1);
+    json_t *large = message("large");
+
+    memset(text, 'y', size);
+    text[size] = '\0';
+    json_object_set_new(large, "text", json_string(text));
+    joins_over_tls(state, "amqps://localhost", NULL, NULL);
+    assert_int_equal(
+        hms_bus_request(peer->bus, HMS_BUS_MANAGER, MANAGER_IP, large, LONG_MS, on_reply, peer),
+        HMS_OK);
+    until(world, &peer->ok, 2, "the reply to the large request");
+    assert_string_equal(hms_json_string(peer->last, "text"), text);
+    free(text);
+}
+
+static void tls_shows_a_client_certificate(void **state)
+{
+    joins_over_tls(state, "amqps://localhost", "client.pem", "client.key");
+}
+
+static void tls_refuses_a_stranger(void **state)
+{
+    need_broker();
+    refused(state,
+            (struct hms_bus_amqp_options){.url = "amqps://localhost",
+                                          .ca_file = in_folder("other-ca.pem")},
+            "the certificate is refused");
+}
+
+static void tls_refuses_another_name(void **state)
+{
+    need_broker();
+    refused(
+        state,
+        (struct hms_bus_amqp_options){.url = "amqps://127.0.0.1", .ca_file = in_folder("ca.pem")},
+        "IP address mismatch");
+}
+
+static void tls_refuses_a_strange_client(void **state)
+{
+    need_broker();
+    refused(state,
+            (struct hms_bus_amqp_options){.url = "amqps://localhost",
+                                          .ca_file = in_folder("ca.pem"),
+                                          .cert_file = in_folder("other-ca.pem"),
+                                          .key_file = in_folder("other-ca.key")},
+            "TLS: sslv3 alert");
+}
+
+static void files_of_tls_are_checked(void **state)
+{
+    struct world *world = *state;
+    struct hms_bus_amqp_options options = {.url = "amqps://localhost",
+                                           .password = PASSWORD,
+                                           .ca_file = "/nowhere.pem",
+                                           .role = HMS_BUS_MANAGER,
+                                           .address = MANAGER_IP,
+                                           .heartbeat_s = 10};
+    struct hms_bus *bus;
+    char error[256] = "";
+
+    assert_int_equal(
+        hms_bus_amqp_open(&bus, &world->loop, world->log, &options, error, sizeof(error)), HMS_EIO);
+    assert_non_null(strstr(error, "/nowhere.pem"));
+    options.ca_file = NULL;
+    options.cert_file = "/nowhere.pem";
+    assert_int_equal(
+        hms_bus_amqp_open(&bus, &world->loop, world->log, &options, error, sizeof(error)),
+        HMS_EINVAL);
 }
 
 /* ---- holding a name ---- */
@@ -223,6 +395,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(order_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(large_messages_go_both_ways, setup, teardown),
         cmocka_unit_test_setup_teardown(everything_works_again_after_an_outage, setup, teardown),
+        cmocka_unit_test_setup_teardown(wrong_passwords_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(wrong_vhosts_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_password_file_is_read_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(tls_carries_messages, setup, teardown),
+        cmocka_unit_test_setup_teardown(tls_shows_a_client_certificate, setup, teardown),
+        cmocka_unit_test_setup_teardown(tls_refuses_a_stranger, setup, teardown),
+        cmocka_unit_test_setup_teardown(tls_refuses_another_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(tls_refuses_a_strange_client, setup, teardown),
+        cmocka_unit_test_setup_teardown(files_of_tls_are_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(one_holds_a_name, setup, teardown),
     };
 
