@@ -28,7 +28,6 @@ sys.dont_write_bytecode = True
 from lab import broker as lab_broker  # noqa: E402
 
 START_DEADLINE_S = 90
-CTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 TLS = """
 listeners.tcp.1 = 127.0.0.1:5672
 listeners.ssl.1 = 127.0.0.1:5671
@@ -73,7 +72,8 @@ class Broker:
         make_certificate(folder, "client", "DNS:client")
         home = f"{folder}/home"
         os.mkdir(home)
-        self.environment = {**os.environ, **lab_broker.environment(home, TLS.format(folder))}
+        lab_broker.configure(home, TLS.format(folder))
+        self.environment = {**os.environ, **lab_broker.environment(home)}
         self.start()
 
     def start(self):
@@ -111,7 +111,7 @@ class Broker:
                 return
 
     def ctl(self, *arguments):
-        done = subprocess.run([CTL, "-q", *arguments], stdin=subprocess.DEVNULL,
+        done = subprocess.run([lab_broker.CONTROL, "-q", *arguments], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               env=self.environment)
         if done.returncode != 0:
