@@ -379,7 +379,7 @@ static void take_message(struct bus_amqp *bus, const struct hms_amqp_content *co
         break;
     if (inbox == NULL)
         return; /* it is not served any more */
-    if (sender == NULL || strlen(sender) > HMS_AMQP_SHORT_MAX_BYTES) {
+    if (sender == NULL || sender[0] == '\0' || strlen(sender) > HMS_AMQP_SHORT_MAX_BYTES) {
         drop_malformed(bus, "it has no sender of 1 to 255 bytes");
         return;
     }
