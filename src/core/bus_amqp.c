@@ -24,6 +24,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/tls.h"
 
 #define BACKOFF_MIN_MS 200
 #define BACKOFF_MAX_MS 10000
@@ -64,6 +65,7 @@ struct bus_amqp {
     uv_loop_t *loop;
     struct hms_log *log;
     struct hms_amqp_url url;
+    struct hms_tls_context *tls_context; /* or NULL */
     char *password;
     char *password_file;
     int heartbeat_s;
@@ -305,6 +307,7 @@ static void maybe_free(struct bus_amqp *bus)
         return;
     hms_bus_release(&bus->public);
     hms_amqp_url_free(&bus->url);
+    hms_tls_context_free(bus->tls_context);
     free(bus->password);
     free(bus->password_file);
     free(bus->address);
@@ -378,7 +381,7 @@ static void take_message(struct bus_amqp *bus, const struct hms_amqp_content *co
         break;
     if (inbox == NULL)
         return; /* it is not served any more */
-    if (sender == NULL || strlen(sender) > HMS_AMQP_SHORT_MAX_BYTES) {
+    if (sender == NULL || sender[0] == '\0' || strlen(sender) > HMS_AMQP_SHORT_MAX_BYTES) {
         drop_malformed(bus, "it has no sender of 1 to 255 bytes");
         return;
     }
@@ -700,6 +703,7 @@ static void connect_now(struct bus_amqp *bus)
     char *name;
     struct hms_amqp_connection_options options = {
         .url = &bus->url,
+        .tls_context = bus->tls_context,
         .password = bus->password,
         .heartbeat_s = bus->heartbeat_s,
         .body_max_bytes = HMS_BUS_AMQP_BODY_MAX_BYTES,
@@ -816,6 +820,7 @@ static char *copy(const char *text)
 int hms_bus_amqp_open(struct hms_bus **public, uv_loop_t *loop, struct hms_log *log,
                       const struct hms_bus_amqp_options *options, char *error, size_t error_size)
 {
+    struct hms_tls_context *tls_context = NULL;
     struct bus_amqp *bus;
     struct hms_amqp_url url;
     const char *refusal = hms_amqp_url_read(options->url, &url);
@@ -826,6 +831,9 @@ int hms_bus_amqp_open(struct hms_bus **public, uv_loop_t *loop, struct hms_log *
         return HMS_EINVAL;
     }
     result = check(options, error, error_size);
+    if (result == HMS_OK && url.is_tls)
+        result = hms_tls_context_new(&tls_context, options->ca_file, options->cert_file,
+                                     options->key_file, error, error_size);
     if (result != HMS_OK) {
         hms_amqp_url_free(&url);
         return result;
@@ -835,6 +843,7 @@ int hms_bus_amqp_open(struct hms_bus **public, uv_loop_t *loop, struct hms_log *
     bus->loop = loop;
     bus->log = log;
     bus->url = url;
+    bus->tls_context = tls_context;
     bus->password = copy(options->password);
     bus->password_file = copy(options->password_file);
     bus->heartbeat_s = options->heartbeat_s;
