@@ -337,8 +337,10 @@ static void on_contact(void *arg, enum hms_bus_contact contact)
 {
     struct hms_report *report = arg;
 
-    if (report->was_down && contact != HMS_BUS_DOWN)
+    if (report->was_down && contact != HMS_BUS_DOWN) {
+        report->measured_ms = now_ms(report) - MEASURES_MS;
         tell_live(report);
+    }
     report->was_down = contact == HMS_BUS_DOWN;
     if (is_pushing(report))
         schedule(report);
