@@ -5,7 +5,8 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 BUILD_PACKAGES=(cmake ninja-build gcc libc6-dev pkg-config libuv1-dev libcurl4-openssl-dev libjansson-dev
-  librabbitmq-dev libinih-dev libssl-dev libcmocka-dev uthash-dev node-llhttp curl)
+  librabbitmq-dev libinih-dev libarchive-dev libssl-dev libcmocka-dev uthash-dev node-llhttp curl
+  python3 ca-certificates)
 LINT_PACKAGES=(clang clang-format clang-tidy)
 
 # What the lab needs, by program: a machine with Docker from another source keeps it.
@@ -13,7 +14,8 @@ LAB_PROGRAMS=(dockerd:docker.io docker:docker.io nsenter:util-linux ip:iproute2 
   iptables:iptables python3:python3)
 TEST_PROGRAMS=(docker-compose:docker-compose fping:fping jq:jq
   /usr/lib/rabbitmq/bin/rabbitmq-server:rabbitmq-server /usr/sbin/sshd:openssh-server
-  ssh:openssh-client openssl:openssl)
+  ssh:openssh-client openssl:openssl systemd-analyze:systemd setpriv:util-linux
+  dpkg-shlibdeps:dpkg-dev file:file)
 TEST_PACKAGES=(python3-pika)
 
 # Units that some of these packages would start now and at every boot.

@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/ssh_askpass.h"
 #include "core/suggest.h"
-#include "standalone.h"
+#include "daemon.h"
 
 #define EXIT_REFUSED 2
 
@@ -16,7 +17,11 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"standalone", "supervise the containers of one Docker host", hms_standalone_main},
+    {"standalone", "supervise the containers of one Docker host", hms_daemon_standalone},
+    {"manager", "supervise one Docker host of many, with a controller elsewhere",
+     hms_daemon_manager},
+    {"controller", "gather what the managers of many hosts tell, and offer it",
+     hms_daemon_controller},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -57,6 +62,8 @@ int main(int argc, char **argv)
     const char *word = argc > 1 ? argv[1] : NULL;
     size_t i;
 
+    if (hms_ssh_askpass_is_wanted())
+        return hms_ssh_askpass_main();
     hms_alloc_install();
     if (word == NULL) {
         print_help(stderr);

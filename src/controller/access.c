@@ -88,7 +88,8 @@ static int has_token(const char *authorization, const char *token)
     static const char scheme[] = "Bearer ";
     const char *given;
 
-    if (authorization == NULL || strncasecmp(authorization, scheme, sizeof(scheme) - 1) != 0)
+    if (token == NULL || authorization == NULL ||
+        strncasecmp(authorization, scheme, sizeof(scheme) - 1) != 0)
         return 0;
     given = authorization + sizeof(scheme) - 1;
     given += strspn(given, " ");
@@ -101,14 +102,26 @@ static int is_read(const char *method)
            strcmp(method, "OPTIONS") == 0;
 }
 
-enum hms_access hms_access_check(const struct hms_access_request *request, const char *token)
+/* What needs no token even where one is configured. */
+static int is_open(const struct hms_access_request *request)
 {
-    if (token != NULL && !(request->is_healthz && is_read(request->method))) {
-        if (!has_token(request->authorization, token))
-            return HMS_ACCESS_NO_TOKEN;
-    } else if (token == NULL && !request->is_local_socket && !is_safe_host(request->host)) {
+    return (request->is_healthz && is_read(request->method)) ||
+           (request->needs_admin && request->is_trusted_user);
+}
+
+enum hms_access hms_access_check(const struct hms_access_request *request,
+                                 const struct hms_access_tokens *tokens)
+{
+    int is_admin = has_token(request->authorization, tokens->admin);
+    int is_bearer = is_admin || has_token(request->authorization, tokens->user);
+
+    if (tokens->user != NULL && !is_open(request) && !is_bearer)
+        return HMS_ACCESS_NO_TOKEN;
+    if (tokens->user == NULL && !is_bearer && !request->is_local_socket &&
+        !is_safe_host(request->host))
         return HMS_ACCESS_BAD_HOST;
-    }
+    if (request->needs_admin && !is_admin && !request->is_trusted_user)
+        return HMS_ACCESS_NOT_ADMIN;
     if (is_read(request->method))
         return HMS_ACCESS_GRANTED;
     if (!is_same_origin(request->origin, request->host))

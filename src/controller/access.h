@@ -1,5 +1,6 @@
 /*
- * Who may use the REST interface: it can stop and start what runs on the host. Pure.
+ * Who may use the REST interface: it can stop and start what runs on the hosts, and, with the
+ * administrator's right, take hosts over. Pure.
  *
  * Without a token the danger is a browser on this machine that is led here by a foreign page, by a
  * cross-site request or by DNS rebinding: the checks of Host and Origin are against those. With a
@@ -19,6 +20,8 @@ struct hms_access_request {
     const char *method;
     int is_healthz;      /* the one thing that needs no token */
     int is_local_socket; /* came over the unix socket, which no browser can reach */
+    int is_trusted_user; /* ... from root or from the user that we run as */
+    int needs_admin;     /* takes hosts over or gives them up */
     int has_body;
     const char *host;
     const char *origin;
@@ -32,10 +35,17 @@ enum hms_access {
     HMS_ACCESS_CROSS_SITE, /* 403: a write on behalf of a foreign page */
     HMS_ACCESS_NO_TOKEN,   /* 401: the bearer token is missing or wrong */
     HMS_ACCESS_NOT_JSON,   /* 415: a write whose body is not declared as JSON */
+    HMS_ACCESS_NOT_ADMIN,  /* 403: neither the administrator's token nor a trusted user's socket */
 };
 
-/* Judges a request; token is NULL if none is configured. */
-enum hms_access hms_access_check(const struct hms_access_request *request, const char *token);
+/* What is configured; NULL: none. The administrator's opens what the user's opens, too. */
+struct hms_access_tokens {
+    const char *user;
+    const char *admin;
+};
+
+enum hms_access hms_access_check(const struct hms_access_request *request,
+                                 const struct hms_access_tokens *tokens);
 
 /* Whether listening there (http_server.h) is allowed with a token only: anything that is neither a
  * loopback address nor a unix socket. */

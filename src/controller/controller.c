@@ -171,8 +171,8 @@ static void name_option(const char *option, char *error, size_t error_size)
 
 /* The two things that can fail; nothing is left open if one does. */
 static int open_doors(struct hms_controller *controller,
-                      const struct hms_controller_options *options, const char *token, char *error,
-                      size_t error_size)
+                      const struct hms_controller_options *options,
+                      const struct hms_access_tokens *tokens, char *error, size_t error_size)
 {
     struct hms_rest_parts parts = {
         .dispatcher = controller->dispatcher,
@@ -188,7 +188,7 @@ static int open_doors(struct hms_controller *controller,
         return result;
     }
     result = hms_rest_open(&controller->rest, controller->loop, controller->log, options->listen,
-                           token, &parts, error, error_size);
+                           tokens, &parts, error, error_size);
     if (result != HMS_OK) {
         name_option("--listen", error, error_size);
         hms_bus_unserve(controller->bus, HMS_BUS_CONTROLLER, controller->address);
@@ -196,25 +196,25 @@ static int open_doors(struct hms_controller *controller,
     return result;
 }
 
-int hms_controller_open(struct hms_controller **opened, struct hms_loop *loop, struct hms_log *log,
-                        struct hms_bus *bus, const struct hms_controller_options *options,
-                        char *error, size_t error_size)
+/* A file that is not given is no token. */
+static int read_token(const char *option, const char *path, char **token, char *error,
+                      size_t error_size)
 {
-    struct hms_controller *controller;
-    char *token = NULL;
-    int result = check_options(options, error, error_size);
+    int result = path != NULL ? hms_access_read_token(path, token, error, error_size) : HMS_OK;
 
     if (result != HMS_OK)
-        return result;
-    if (options->token_file != NULL)
-        result = hms_access_read_token(options->token_file, &token, error, error_size);
-    if (result != HMS_OK) {
-        name_option("--token-file", error, error_size);
-        return result;
-    }
-    controller = controller_new(loop, log, bus, options);
-    result = open_doors(controller, options, token, error, error_size);
-    free(token);
+        name_option(option, error, error_size);
+    return result;
+}
+
+static int open_with_tokens(struct hms_controller **opened, struct hms_loop *loop,
+                            struct hms_log *log, struct hms_bus *bus,
+                            const struct hms_controller_options *options,
+                            const struct hms_access_tokens *tokens, char *error, size_t error_size)
+{
+    struct hms_controller *controller = controller_new(loop, log, bus, options);
+    int result = open_doors(controller, options, tokens, error, error_size);
+
     if (result != HMS_OK) {
         hms_gather_free(controller->gather);
         controller_free(controller);
@@ -226,6 +226,26 @@ int hms_controller_open(struct hms_controller **opened, struct hms_loop *loop, s
     uv_timer_start(&controller->sampler, on_sample, SAMPLE_PERIOD_MS, SAMPLE_PERIOD_MS);
     *opened = controller;
     return HMS_OK;
+}
+
+int hms_controller_open(struct hms_controller **opened, struct hms_loop *loop, struct hms_log *log,
+                        struct hms_bus *bus, const struct hms_controller_options *options,
+                        char *error, size_t error_size)
+{
+    char *user = NULL, *admin = NULL;
+    int result = check_options(options, error, error_size);
+
+    if (result == HMS_OK)
+        result = read_token("--token-file", options->token_file, &user, error, error_size);
+    if (result == HMS_OK)
+        result =
+            read_token("--admin-token-file", options->admin_token_file, &admin, error, error_size);
+    if (result == HMS_OK)
+        result = open_with_tokens(opened, loop, log, bus, options,
+                                  &(struct hms_access_tokens){user, admin}, error, error_size);
+    free(user);
+    free(admin);
+    return result;
 }
 
 const char *hms_controller_where(const struct hms_controller *controller)

@@ -15,13 +15,14 @@ struct hms_log;
 struct hms_loop;
 
 struct hms_controller_options {
-    const char *listen;       /* "HOST:PORT" or "unix:PATH" (http_server.h) */
-    const char *token_file;   /* bearer token of the REST interface, or NULL */
-    const char *address;      /* this controller's own address on the bus, IPv4 text */
-    int64_t aggregation_ms;   /* between two gatherings of pending updates; 1 to 3600000 */
-    int64_t reply_timeout_ms; /* of a manager's reply; the contract says 5000 */
-    int64_t expiry_ms;        /* without a sign of life a host is offline; the peer has 300000 */
-    enum hms_sync_mode sync;  /* pulling: what managers push counts as a flag only */
+    const char *listen;           /* "HOST:PORT" or "unix:PATH" (http_server.h) */
+    const char *token_file;       /* bearer token of the REST interface, or NULL; the same ... */
+    const char *admin_token_file; /* ... of who may add and remove hosts */
+    const char *address;          /* this controller's own address on the bus, IPv4 text */
+    int64_t aggregation_ms;       /* between two gatherings of pending updates; 1 to 3600000 */
+    int64_t reply_timeout_ms;     /* of a manager's reply; the contract says 5000 */
+    int64_t expiry_ms;       /* without a sign of life a host is offline; the peer has 300000 */
+    enum hms_sync_mode sync; /* pulling: what managers push counts as a flag only */
 };
 
 /*

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "controller/access.h"
 #include "controller/dispatcher.h"
@@ -37,7 +38,8 @@ struct hms_rest {
     struct hms_log *log;
     struct hms_http_server *server;
     struct hms_rest_parts parts;
-    char *token;
+    char *token; /* of users, and ... */
+    char *admin_token;
     uint64_t instance; /* tells our ETags from those of an earlier process */
     int closing;
     struct hms_log_limit refused_limit;
@@ -66,23 +68,28 @@ struct route {
     const char *method;
     const char *command; /* of the dispatcher, or ... */
     route_fn fn;         /* ... answered here */
+    int needs_admin;
 };
 
 static void get_platform(struct hms_rest *rest, struct hms_http_exchange *exchange);
 static void get_healthz(struct hms_rest *rest, struct hms_http_exchange *exchange);
 
 static const struct route routes[] = {
-    {{"containers"}, "GET", "get_all_containers", NULL},
-    {{"containers"}, "POST", "change_all_threshold", NULL},
-    {{"containers", "*"}, "GET", "get_host_containers", NULL},
-    {{"containers", "*"}, "POST", "change_threshold", NULL},
-    {{"containers", "*", "*"}, "GET", "get_container", NULL},
-    {{"containers", "*", "*"}, "PUT", "add_container", NULL},
-    {{"containers", "*", "*"}, "DELETE", "remove_container", NULL},
-    {{"containers", "*", "*", "decisions"}, "GET", "get_decisions", NULL},
-    {{"containers", "*", "*", "quarantine"}, "DELETE", "release_container", NULL},
-    {{"platform"}, "GET", NULL, get_platform},
-    {{"healthz"}, "GET", NULL, get_healthz},
+    {{"containers"}, "GET", "get_all_containers", NULL, 0},
+    {{"containers"}, "POST", "change_all_threshold", NULL, 0},
+    {{"containers", "*"}, "GET", "get_host_containers", NULL, 0},
+    {{"containers", "*"}, "POST", "change_threshold", NULL, 0},
+    {{"containers", "*", "*"}, "GET", "get_container", NULL, 0},
+    {{"containers", "*", "*"}, "PUT", "add_container", NULL, 0},
+    {{"containers", "*", "*"}, "DELETE", "remove_container", NULL, 0},
+    {{"containers", "*", "*", "decisions"}, "GET", "get_decisions", NULL, 0},
+    {{"containers", "*", "*", "quarantine"}, "DELETE", "release_container", NULL, 0},
+    {{"containers", "*"}, "PUT", "add_host", NULL, 1},
+    {{"containers", "*"}, "DELETE", "remove_host", NULL, 1},
+    {{"hosts"}, "GET", "get_hosts", NULL, 0},
+    {{"hosts", "*"}, "GET", "get_host", NULL, 0},
+    {{"platform"}, "GET", NULL, get_platform, 0},
+    {{"healthz"}, "GET", NULL, get_healthz, 0},
 };
 
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
@@ -336,16 +343,30 @@ static const struct {
     [HMS_ACCESS_CROSS_SITE] = {403, "requests of foreign sites may change nothing"},
     [HMS_ACCESS_NO_TOKEN] = {401, "a bearer token is needed"},
     [HMS_ACCESS_NOT_JSON] = {415, "the body must be declared as " JSON},
+    [HMS_ACCESS_NOT_ADMIN] = {403, "this takes the token of --admin-token-file, or the unix socket "
+                                   "as root or as the controller's user"},
 };
+
+static int is_trusted_user(const struct hms_http_exchange *exchange)
+{
+    uid_t peer = hms_http_peer_uid(exchange);
+
+    return peer != (uid_t)-1 && (peer == 0 || peer == geteuid());
+}
 
 static enum hms_access check_access(const struct hms_rest *rest, const struct path *path,
                                     const struct hms_http_exchange *exchange)
 {
+    struct hms_access_tokens tokens = {rest->token, rest->admin_token};
+    char allow[ALLOW_SIZE];
+    const struct route *route = find_route(path, hms_http_method(exchange), allow);
     size_t body_bytes;
     struct hms_access_request request = {
         .method = hms_http_method(exchange),
         .is_healthz = path->count == 1 && strcmp(path->segments[0], "healthz") == 0,
         .is_local_socket = hms_http_is_local_socket(exchange),
+        .is_trusted_user = is_trusted_user(exchange),
+        .needs_admin = route != NULL && route->needs_admin,
         .host = hms_http_header(exchange, "Host"),
         .origin = hms_http_header(exchange, "Origin"),
         .content_type = hms_http_header(exchange, "Content-Type"),
@@ -354,7 +375,7 @@ static enum hms_access check_access(const struct hms_rest *rest, const struct pa
 
     hms_http_body(exchange, &body_bytes);
     request.has_body = body_bytes > 0;
-    return hms_access_check(&request, rest->token);
+    return hms_access_check(&request, &tokens);
 }
 
 static void refuse_access(struct hms_rest *rest, enum hms_access access,
@@ -394,12 +415,13 @@ static void on_request(void *arg, struct hms_http_exchange *exchange)
 static void rest_free(struct hms_rest *rest)
 {
     free(rest->token);
+    free(rest->admin_token);
     free(rest);
 }
 
 int hms_rest_open(struct hms_rest **opened, uv_loop_t *loop, struct hms_log *log,
-                  const char *listen, const char *token, const struct hms_rest_parts *parts,
-                  char *error, size_t error_size)
+                  const char *listen, const struct hms_access_tokens *tokens,
+                  const struct hms_rest_parts *parts, char *error, size_t error_size)
 {
     struct hms_http_limits limits = hms_http_limits_default();
     struct hms_rest *rest = hms_calloc(1, sizeof(*rest));
@@ -408,7 +430,8 @@ int hms_rest_open(struct hms_rest **opened, uv_loop_t *loop, struct hms_log *log
     rest->loop = loop;
     rest->log = log;
     rest->parts = *parts;
-    rest->token = token ? hms_strdup(token) : NULL;
+    rest->token = tokens->user ? hms_strdup(tokens->user) : NULL;
+    rest->admin_token = tokens->admin ? hms_strdup(tokens->admin) : NULL;
     rest->instance = (uint64_t)hms_clock_wall_ns();
     rest->refused_limit = (struct hms_log_limit){.period_ms = 60000, .burst = 5};
     result = hms_http_server_open(&rest->server, loop, log, listen, &limits, on_request, rest,

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+struct hms_access_tokens;
 struct hms_dispatcher;
 struct hms_gather;
 struct hms_log;
@@ -25,12 +26,12 @@ struct hms_rest_parts {
 };
 
 /*
- * Listens on `listen` (http_server.h); token is what every request but GET /healthz must bear, or
- * NULL (copied). Returns 0, or a negative error with a text in error.
+ * Listens on `listen` (http_server.h); who may enter is decided by the tokens (access.h; copied).
+ * Returns 0, or a negative error with a text in error.
  */
 int hms_rest_open(struct hms_rest **rest, uv_loop_t *loop, struct hms_log *log, const char *listen,
-                  const char *token, const struct hms_rest_parts *parts, char *error,
-                  size_t error_size);
+                  const struct hms_access_tokens *tokens, const struct hms_rest_parts *parts,
+                  char *error, size_t error_size);
 
 /* Where it listens; borrowed. */
 const char *hms_rest_where(const struct hms_rest *rest);

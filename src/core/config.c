@@ -20,6 +20,16 @@ enum { OPT_HELP = 'h', OPT_CONFIG = 256, OPT_CHECK_CONFIG, OPT_FIRST };
 
 enum { FLAGS_OK, FLAGS_HELP, FLAGS_BAD };
 
+int hms_config_has(const struct hms_config_spec *spec, const struct hms_option *option)
+{
+    unsigned bit = 1;
+    size_t i;
+
+    for (i = 0; strcmp(spec->all_commands[i], spec->command) != 0; i++)
+        bit <<= 1;
+    return option->commands == 0 || (option->commands & bit) != 0;
+}
+
 int hms_config_fail(struct hms_config *config, const char *format, ...)
 {
     va_list args;
@@ -73,8 +83,7 @@ static int assign_default(struct hms_config *config, size_t index)
     return result;
 }
 
-/* HMS_STOP_GRACE_MS for stop-grace-ms; a new string. */
-static char *environment_name(const char *option_name)
+char *hms_config_environment_name(const char *option_name)
 {
     char *name = hms_asprintf("HMS_%s", option_name);
     char *letter;
@@ -94,7 +103,7 @@ static const char *environment_value(const char *name)
 
 static int assign_environment(struct hms_config *config, size_t index)
 {
-    char *name = environment_name(config->spec->options[index].name);
+    char *name = hms_config_environment_name(config->spec->options[index].name);
     const char *text = environment_value(name);
     int result = HMS_OK;
 
@@ -125,7 +134,7 @@ static int assign_all(struct hms_config *config,
     size_t i;
 
     for (i = 0; i < config->spec->option_count; i++)
-        if (assign(config, i) != HMS_OK)
+        if (hms_config_has(config->spec, &config->spec->options[i]) && assign(config, i) != HMS_OK)
             return HMS_EINVAL;
     return HMS_OK;
 }
@@ -142,6 +151,8 @@ static struct option *make_flag_table(const struct hms_config_spec *spec)
         int is_flag = option->type == HMS_OPTION_FLAG;
         int value = OPT_FIRST + (int)i * 2;
 
+        if (option->environment_only || !hms_config_has(spec, option))
+            continue;
         table[used++] = (struct option){hms_strdup(option->name),
                                         is_flag ? no_argument : required_argument, NULL, value};
         if (is_flag)
@@ -252,12 +263,16 @@ static int read_flags(struct hms_config *config, const struct option *table, int
     return FLAGS_OK;
 }
 
-/* An option whose default depends on the surroundings and that nobody could set. */
+/* An option without a default, or whose default depends on the surroundings that do not tell it. */
 static int check_required(struct hms_config *config, size_t index)
 {
     const struct hms_option *option = &config->spec->options[index];
 
-    if (option->derive == NULL || config->settings[index].text != NULL)
+    if (config->settings[index].text != NULL)
+        return HMS_OK;
+    if (option->required)
+        return hms_config_fail(config, "--%s must be given", option->name);
+    if (option->derive == NULL)
         return HMS_OK;
     return hms_config_fail(config, "--%s must be given: there is no default here (%s)",
                            option->name, option->derived);

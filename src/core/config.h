@@ -1,8 +1,8 @@
 /*
- * Configuration of a command from one table of options. From a row come the flag --stop-grace-ms
- * (with --no-NAME for flags of type HMS_OPTION_FLAG), the environment variable HMS_STOP_GRACE_MS,
- * the key stop-grace-ms of the file given with --config (or HMS_CONFIG), its part of --help and
- * of --check-config.
+ * Configuration of a command from one table of options of all commands. From a row come the flag
+ * --stop-grace-ms (with --no-NAME for flags of type HMS_OPTION_FLAG), the environment variable
+ * HMS_STOP_GRACE_MS, the key stop-grace-ms of the file given with --config (or HMS_CONFIG), its
+ * part of --help and of --check-config.
  *
  * A flag wins over the environment, the environment over the file, the file over the default; a
  * value that loses is checked all the same. An environment variable that is empty counts as not
@@ -12,7 +12,8 @@
  * The file has lines `name = value`, comments that begin with ; or # (at the end of a line: with a
  * space and ;), and sections named after commands: keys before the first section and those in the
  * section of the command that is run apply, other commands' sections are skipped. Each key stands
- * in it once; an unknown key or section is an error.
+ * in it once; an unknown key or section is an error. A key that only other commands have is
+ * skipped before the first section, which all of them share, and an error in a command's own.
  *
  * Adds to every command: --config FILE, --check-config, --help.
  */
@@ -52,17 +53,20 @@ struct hms_option {
     /* Further syntax of a string (or each of a list): NULL, or what it must be ("an IPv4 address").
      */
     const char *(*check)(const char *text);
-    unsigned secret : 1; /* its value is never printed */
+    unsigned commands;             /* bit i: all_commands[i] has it; 0: every command has it */
+    unsigned required : 1;         /* there is no default: the user must choose */
+    unsigned secret : 1;           /* its value is never printed */
+    unsigned environment_only : 1; /* no flag and no key in the file: for secrets */
 };
 
 #define HMS_OPTION_FIELD(type, field)                                                              \
     .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
 
 struct hms_config_spec {
-    const char *command;             /* "standalone"; also the name of its section in the file */
-    const char *summary;             /* for --help */
-    const char *const *all_commands; /* sections a file may have, NULL-terminated */
-    const struct hms_option *options;
+    const char *command;              /* one of all_commands; its section in the file */
+    const char *summary;              /* for --help */
+    const char *const *all_commands;  /* sections a file may have, NULL-terminated */
+    const struct hms_option *options; /* of all commands */
     size_t option_count;
 
     /* Checks what spans several options and fills what depends on them. Returns 0, or a negative

@@ -92,28 +92,60 @@ static void set_key(struct ini_file *file, size_t index, const char *value)
     free(subject);
 }
 
-/* Errors of ours are kept in the config; inih is always told that all went well. */
-static int on_key(void *arg, const char *section, const char *name, const char *value)
+static void fail_unknown(struct ini_file *file, const char *name)
 {
-    struct ini_file *file = arg;
     const struct hms_config_spec *spec = file->config->spec;
     char quote[HMS_CONFIG_QUOTE_SIZE];
     struct hms_suggest suggest;
     size_t i;
 
-    if (!section_applies(file, section))
-        return 1;
     hms_suggest_begin(&suggest, name);
-    for (i = 0; i < spec->option_count; i++) {
-        if (strcmp(name, spec->options[i].name) == 0) {
-            set_key(file, i, value);
-            return 1;
-        }
-        hms_suggest_offer(&suggest, spec->options[i].name);
-    }
+    for (i = 0; i < spec->option_count; i++)
+        if (!spec->options[i].environment_only && hms_config_has(spec, &spec->options[i]))
+            hms_suggest_offer(&suggest, spec->options[i].name);
     hms_config_fail(file->config, "%s:%d: unknown key %s%s%s%s", file->path, file->line,
                     hms_config_quote(name, quote), suggest.best ? "; did you mean '" : "",
                     suggest.best ? suggest.best : "", suggest.best ? "'?" : "");
+}
+
+/* A key that belongs to a row of the table. */
+static void take_key(struct ini_file *file, const char *section, size_t index, const char *value)
+{
+    const struct hms_config_spec *spec = file->config->spec;
+    const struct hms_option *option = &spec->options[index];
+    char *variable;
+
+    if (option->environment_only) {
+        variable = hms_config_environment_name(option->name);
+        hms_config_fail(file->config,
+                        "%s:%d: '%s' cannot be set in a file, only as %s in the "
+                        "environment",
+                        file->path, file->line, option->name, variable);
+        free(variable);
+    } else if (hms_config_has(spec, option)) {
+        set_key(file, index, value);
+    } else if (section[0] != '\0') {
+        hms_config_fail(file->config, "%s:%d: 'hms %s' has no option '%s'", file->path, file->line,
+                        spec->command, option->name);
+    }
+}
+
+/* Errors of ours are kept in the config; inih is always told that all went well. */
+static int on_key(void *arg, const char *section, const char *name, const char *value)
+{
+    struct ini_file *file = arg;
+    const struct hms_config_spec *spec = file->config->spec;
+    size_t i;
+
+    if (!section_applies(file, section))
+        return 1;
+    for (i = 0; i < spec->option_count; i++) {
+        if (strcmp(name, spec->options[i].name) == 0) {
+            take_key(file, section, i, value);
+            return 1;
+        }
+    }
+    fail_unknown(file, name);
     return 1;
 }
 

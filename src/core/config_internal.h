@@ -32,6 +32,12 @@ struct hms_config {
     int check_only;
 };
 
+/* Whether the command that is run has this option. */
+int hms_config_has(const struct hms_config_spec *spec, const struct hms_option *option);
+
+/* HMS_STOP_GRACE_MS for stop-grace-ms; a new string. */
+char *hms_config_environment_name(const char *option_name);
+
 /* Records an error; returns HMS_EINVAL. */
 int hms_config_fail(struct hms_config *config, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

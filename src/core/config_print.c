@@ -83,11 +83,17 @@ static void print_row(FILE *out, const char *form, const char *text, const char 
     fputc('\n', out);
 }
 
-/* "--threshold PCT", "--on-stop start|respect", "--[no-]observe" */
+/* "--threshold PCT", "--on-stop start|respect", "--[no-]observe", "$HMS_SECRET" */
 static char *option_form(const struct hms_option *option)
 {
     char *words, *form;
 
+    if (option->environment_only) {
+        words = hms_config_environment_name(option->name);
+        form = hms_asprintf("$%s", words);
+        free(words);
+        return form;
+    }
     if (option->type == HMS_OPTION_FLAG)
         return hms_asprintf("--[no-]%s", option->name);
     if (option->type != HMS_OPTION_ENUM)
@@ -105,6 +111,8 @@ static char *option_facts(const struct hms_option *option)
     const char *fallback = option->derive ? option->derived : option->fallback;
     char range[64] = "";
 
+    if (option->required)
+        return hms_strdup("(required)");
     if (has_range)
         hms_config_describe_range(option, range, sizeof(range));
     if (!has_range && fallback == NULL)
@@ -134,6 +142,8 @@ void hms_config_print_help(const struct hms_config_spec *spec, FILE *out)
     for (i = 0; i < spec->option_count; i++) {
         const struct hms_option *option = &spec->options[i];
 
+        if (!hms_config_has(spec, option))
+            continue;
         if (strcmp(group, option->group) != 0)
             fprintf(out, "\n%s:\n", option->group);
         group = option->group;
@@ -166,6 +176,8 @@ void hms_config_print_effective(const struct hms_config *config, FILE *out)
         const struct hms_option *option = &config->spec->options[i];
         const struct hms_config_setting *setting = &config->settings[i];
 
+        if (!hms_config_has(config->spec, option))
+            continue;
         if (setting->text == NULL)
             fprintf(out, "; %s is not set\n", option->name);
         else if (option->secret)

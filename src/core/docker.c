@@ -4,14 +4,14 @@
  */
 #include "core/docker.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
+#include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/clock.h"
+#include "core/docker_address.h"
 #include "core/docker_private.h"
 #include "core/error.h"
 #include "core/json.h"
@@ -19,8 +19,8 @@
 
 #define CONNECTIONS        64 /* calls under way at once; a slow stop must not delay a start */
 #define CONNECT_TIMEOUT_MS 5000
-#define READ_TIMEOUT_MS    30000
-#define WRITE_TIMEOUT_MS   120000
+#define TCP_PORT           2375 /* Docker's own, where the address names none */
+#define TLS_PORT           2376
 #define ANSWER_LIMIT_BYTES (4 * 1024 * 1024)
 #define ROW_LIMIT_BYTES    (1024 * 1024)
 #define ROWS_MAX           65536
@@ -171,41 +171,53 @@ static void on_owed(uv_idle_t *idle)
         finish_unbegun(op);
 }
 
-static void owe(struct docker_op *op, int error)
+/* Tells its end later, when it cannot begin. */
+static void owe(struct docker_op *op, const struct hms_http_call *call, int error)
 {
+    if (call->body_fd > 0)
+        close(call->body_fd);
+    if (op->error == HMS_OK) {
+        op->error = error;
+        op->reason = hms_strerror(error);
+    }
     op->request = NULL;
-    op->error = error;
-    op->reason = hms_strerror(error);
     uv_idle_start(&op->docker->owed, on_owed);
 }
 
-void hms_docker_op_begin(struct docker_op *op, const char *method, const char *path,
-                         int64_t timeout_ms, hms_http_data_fn on_data)
+void hms_docker_op_send(struct docker_op *op, struct hms_http_call *call, const char *path,
+                        hms_http_data_fn on_data)
 {
     struct hms_docker *docker = op->docker;
-    struct hms_http_call call = {.method = method,
-                                 .unix_socket = docker->unix_socket,
-                                 .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-                                 .timeout_ms = timeout_ms,
-                                 .answer_limit_bytes = ANSWER_LIMIT_BYTES};
     char *url;
     int error;
 
     op->number = ++docker->last_number;
     TAILQ_INSERT_TAIL(&docker->ops, op, link);
-    if (docker->closing || path == NULL) {
-        owe(op, docker->closing ? HMS_ECANCELED : HMS_EINVAL);
+    if (docker->closing || path == NULL || op->error != HMS_OK) {
+        owe(op, call, docker->closing ? HMS_ECANCELED : HMS_EINVAL);
         return;
     }
     if (op->is_unversioned || docker->api[0] == '\0')
         url = hms_asprintf("%s%s", docker->base, path);
     else
         url = hms_asprintf("%s/v%s%s", docker->base, docker->api, path);
-    call.url = url;
-    error = hms_http_call(docker->http, &call, on_data, on_http_done, op, &op->request);
+    call->url = url;
+    call->unix_socket = docker->unix_socket;
+    call->tls = docker->tls.ca != NULL ? &docker->tls : NULL;
+    call->connect_timeout_ms = CONNECT_TIMEOUT_MS;
+    call->answer_limit_bytes = ANSWER_LIMIT_BYTES;
+    error = hms_http_call(docker->http, call, on_data, on_http_done, op, &op->request);
     free(url);
     if (error != HMS_OK)
-        owe(op, error);
+        owe(op, call, error);
+}
+
+void hms_docker_op_begin(struct docker_op *op, const char *method, const char *path,
+                         int64_t timeout_ms, hms_http_data_fn on_data)
+{
+    struct hms_http_call call = {.method = method, .timeout_ms = timeout_ms};
+
+    hms_docker_op_send(op, &call, path, on_data);
 }
 
 /* --- calls ---------------------------------------------------------------------------------- */
@@ -230,8 +242,7 @@ static struct call *new_call(struct hms_docker *docker, hms_docker_done_fn done,
     return call;
 }
 
-/* Whether text can stand in a URL as it is: all ids, names and signals of Docker's can. */
-static int is_word(const char *text)
+int hms_docker_is_word(const char *text)
 {
     return *text != '\0' && *text != '.' &&
            text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -243,7 +254,7 @@ static void call_container(struct hms_docker *docker, const char *method, const 
                            const char *rest, int64_t timeout_ms, hms_docker_done_fn done, void *arg)
 {
     struct call *call = new_call(docker, done, arg);
-    char *path = is_word(id) ? hms_asprintf("/containers/%s/%s", id, rest) : NULL;
+    char *path = hms_docker_is_word(id) ? hms_asprintf("/containers/%s/%s", id, rest) : NULL;
 
     hms_docker_op_begin(&call->op, method, path, timeout_ms, NULL);
     free(path);
@@ -252,12 +263,12 @@ static void call_container(struct hms_docker *docker, const char *method, const 
 void hms_docker_inspect(struct hms_docker *docker, const char *id, hms_docker_done_fn done,
                         void *arg)
 {
-    call_container(docker, "GET", id, "json", READ_TIMEOUT_MS, done, arg);
+    call_container(docker, "GET", id, "json", HMS_DOCKER_READ_TIMEOUT_MS, done, arg);
 }
 
 void hms_docker_start(struct hms_docker *docker, const char *id, hms_docker_done_fn done, void *arg)
 {
-    call_container(docker, "POST", id, "start", WRITE_TIMEOUT_MS, done, arg);
+    call_container(docker, "POST", id, "start", HMS_DOCKER_WRITE_TIMEOUT_MS, done, arg);
 }
 
 /* Stop or restart: `verb`. */
@@ -274,8 +285,8 @@ static void call_stopping(struct hms_docker *docker, const char *verb, const cha
         snprintf(rest, sizeof(rest), "%s?t=%d", verb, stop_timeout_s);
     if (stop_timeout_s < 0)
         stop_timeout_s = STOP_TIMEOUT_S;
-    call_container(docker, "POST", id, rest, WRITE_TIMEOUT_MS + stop_timeout_s * INT64_C(1000),
-                   done, arg);
+    call_container(docker, "POST", id, rest,
+                   HMS_DOCKER_WRITE_TIMEOUT_MS + stop_timeout_s * INT64_C(1000), done, arg);
 }
 
 void hms_docker_restart(struct hms_docker *docker, const char *id, int stop_timeout_s,
@@ -295,7 +306,8 @@ void hms_docker_kill(struct hms_docker *docker, const char *id, const char *sign
 {
     char *rest = hms_asprintf("kill?signal=%s", signal);
 
-    call_container(docker, "POST", is_word(signal) ? id : "", rest, WRITE_TIMEOUT_MS, done, arg);
+    call_container(docker, "POST", hms_docker_is_word(signal) ? id : "", rest,
+                   HMS_DOCKER_WRITE_TIMEOUT_MS, done, arg);
     free(rest);
 }
 
@@ -345,7 +357,7 @@ static void call_list(struct hms_docker *docker, const char *path, const char *c
     call->kept = json_array();
     call->op.complete = complete_list;
     hms_json_rows_init(&call->rows, ROWS_MAX, ROW_LIMIT_BYTES);
-    hms_docker_op_begin(&call->op, "GET", path, READ_TIMEOUT_MS, on_list_data);
+    hms_docker_op_begin(&call->op, "GET", path, HMS_DOCKER_READ_TIMEOUT_MS, on_list_data);
 }
 
 void hms_docker_list(struct hms_docker *docker, hms_docker_done_fn done, void *arg)
@@ -392,7 +404,7 @@ void hms_docker_negotiate(struct hms_docker *docker, hms_docker_done_fn done, vo
 
     call->op.is_unversioned = 1;
     call->op.complete = complete_negotiation;
-    hms_docker_op_begin(&call->op, "GET", "/version", READ_TIMEOUT_MS, NULL);
+    hms_docker_op_begin(&call->op, "GET", "/version", HMS_DOCKER_READ_TIMEOUT_MS, NULL);
 }
 
 const char *hms_docker_api_version(const struct hms_docker *docker)
@@ -407,59 +419,50 @@ int64_t hms_docker_now_ns(const struct hms_docker *docker)
 
 /* --- client --------------------------------------------------------------------------------- */
 
-/* "http://HOST:PORT" of an address without its scheme, or NULL if it is none. */
-static char *tcp_base(const char *address, const char *default_port)
+static int refuse(char *error, size_t error_size, const char *url, const char *why)
 {
-    char *text = hms_asprintf("http://%s", address);
-    CURLU *url = curl_url();
-    char *host = NULL, *port = NULL, *path = NULL, *other = NULL;
-    char *base = NULL;
-
-    if (curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
-        curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-        curl_url_get(url, CURLUPART_PATH, &path, 0) == CURLUE_OK && strcmp(path, "/") == 0 &&
-        curl_url_get(url, CURLUPART_QUERY, &other, 0) != CURLUE_OK &&
-        curl_url_get(url, CURLUPART_USER, &other, 0) != CURLUE_OK) {
-        curl_url_get(url, CURLUPART_PORT, &port, 0);
-        base = hms_asprintf("http://%s:%s", host, port != NULL ? port : default_port);
-    }
-    curl_free(host);
-    curl_free(port);
-    curl_free(path);
-    curl_free(other);
-    curl_url_cleanup(url);
-    free(text);
-    return base;
+    snprintf(error, error_size, "%s: %s", url, why);
+    return HMS_EINVAL;
 }
 
-static int read_url(struct hms_docker *docker, const char *url, char *error, size_t error_size)
+/* Where the calls go: for people in `url`, for curl in `base` and `unix_socket`. */
+static int set_address(struct hms_docker *docker, const struct hms_docker_address *address,
+                       const char *url, char *error, size_t error_size)
 {
-    struct sockaddr_un unix_address;
+    int is_tls = docker->tls.ca != NULL;
+    int is_ipv6 = address->host != NULL && strchr(address->host, ':') != NULL;
+    int port = address->port;
 
-    if (strncmp(url, "unix://", 7) == 0) {
-        if (url[7] != '/' || strlen(url + 7) >= sizeof(unix_address.sun_path)) {
-            snprintf(error, error_size,
-                     "%s: a unix socket needs an absolute path of at most %zu "
-                     "bytes: unix:///var/run/docker.sock",
-                     url, sizeof(unix_address.sun_path) - 1);
-            return HMS_EINVAL;
-        }
-        docker->unix_socket = hms_strdup(url + 7);
+    if (address->transport == HMS_DOCKER_SSH)
+        return refuse(error, error_size, url, "an engine behind ssh is reached by a forward only");
+    if (address->transport == HMS_DOCKER_UNIX && is_tls)
+        return refuse(error, error_size, url, "tls goes with tcp://HOST[:PORT] only");
+    if (address->transport == HMS_DOCKER_UNIX) {
+        docker->unix_socket = hms_strdup(address->path);
         docker->base = hms_strdup("http://docker");
         return HMS_OK;
     }
-    if (strncmp(url, "tcp://", 6) == 0)
-        docker->base = tcp_base(url + 6, "2375");
-    else if (strncmp(url, "http://", 7) == 0)
-        docker->base = tcp_base(url + 7, "80");
-    if (docker->base == NULL) {
-        snprintf(error, error_size,
-                 "%s: not an engine's address that hms can use: "
-                 "unix:///PATH, tcp://HOST:PORT or http://HOST:PORT",
-                 url);
-        return HMS_EINVAL;
-    }
+    if (port == 0)
+        port = is_tls ? TLS_PORT : TCP_PORT;
+    docker->base = hms_asprintf("%s://%s%s%s:%d", is_tls ? "https" : "http", is_ipv6 ? "[" : "",
+                                address->host, is_ipv6 ? "]" : "", port);
     return HMS_OK;
+}
+
+static int read_address(struct hms_docker *docker, const char *url, char *error, size_t error_size)
+{
+    struct hms_docker_address address;
+    int result = hms_docker_address_parse(&address, url, error, error_size);
+
+    if (result == HMS_OK)
+        result = set_address(docker, &address, url, error, error_size);
+    hms_docker_address_clear(&address);
+    return result;
+}
+
+static char *copy_text(const char *text)
+{
+    return text != NULL ? hms_strdup(text) : NULL;
 }
 
 static void free_client(struct hms_docker *docker)
@@ -467,19 +470,31 @@ static void free_client(struct hms_docker *docker)
     free(docker->url);
     free(docker->base);
     free(docker->unix_socket);
+    hms_http_tls_clear(&docker->tls);
     free(docker);
 }
 
 int hms_docker_open(struct hms_docker **opened, uv_loop_t *loop, struct hms_log *log,
                     const char *url, char *error, size_t error_size)
 {
+    const struct hms_http_tls none = {0};
+
+    return hms_docker_open_tls(opened, loop, log, url, &none, error, error_size);
+}
+
+int hms_docker_open_tls(struct hms_docker **opened, uv_loop_t *loop, struct hms_log *log,
+                        const char *url, const struct hms_http_tls *tls, char *error,
+                        size_t error_size)
+{
     struct hms_docker *docker = hms_calloc(1, sizeof(*docker));
 
     docker->loop = loop;
     docker->log = log;
     docker->url = hms_strdup(url);
+    docker->tls = (struct hms_http_tls){
+        .ca = copy_text(tls->ca), .cert = copy_text(tls->cert), .key = copy_text(tls->key)};
     TAILQ_INIT(&docker->ops);
-    if (read_url(docker, url, error, error_size) != HMS_OK) {
+    if (read_address(docker, url, error, error_size) != HMS_OK) {
         free_client(docker);
         return HMS_EINVAL;
     }

@@ -15,6 +15,7 @@
 
 struct hms_log;
 struct hms_docker;
+struct hms_http_tls;
 
 enum hms_docker_state {
     HMS_DOCKER_CREATED,
@@ -111,6 +112,12 @@ typedef void (*hms_docker_done_fn)(void *arg, const struct hms_docker_answer *an
  */
 int hms_docker_open(struct hms_docker **docker, uv_loop_t *loop, struct hms_log *log,
                     const char *url, char *error, size_t error_size);
+
+/* The same for an engine that speaks TLS at tcp://HOST[:PORT]; tls is copied. HMS_EINVAL also for
+ * another kind of address. */
+int hms_docker_open_tls(struct hms_docker **docker, uv_loop_t *loop, struct hms_log *log,
+                        const char *url, const struct hms_http_tls *tls, char *error,
+                        size_t error_size);
 
 /* Cancels what is under way (callbacks run with HMS_ECANCELED); closed(arg) runs from the loop. */
 void hms_docker_close(struct hms_docker *docker, void (*closed)(void *arg), void *arg);

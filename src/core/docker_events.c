@@ -5,18 +5,16 @@
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/alloc.h"
-#include "core/buffer.h"
 #include "core/clock.h"
 #include "core/docker.h"
 #include "core/docker_private.h"
 #include "core/error.h"
+#include "core/lines.h"
 #include "core/log.h"
 
 #define LINE_LIMIT_BYTES     (1024 * 1024)
-#define BUFFER_LIMIT_BYTES   (LINE_LIMIT_BYTES + 64 * 1024) /* a line and a piece of the next */
 #define REPLAY_TIMEOUT_MS    30000
 #define NS_PER_S             INT64_C(1000000000)
 #define COMPLAINTS_PERIOD_MS 60000
@@ -26,9 +24,9 @@ struct hms_docker_stream {
     struct docker_op op;
     void (*on_open)(void *arg);
     hms_docker_event_fn on_event;
-    struct hms_buffer line; /* what has arrived of it */
-    int is_busy;            /* within a callback of its user */
-    int is_over;            /* its end was told: free it after the callback */
+    struct hms_lines lines;
+    int is_busy; /* within a callback of its user */
+    int is_over; /* its end was told: free it after the callback */
     struct hms_log_limit complaints;
 };
 
@@ -41,7 +39,7 @@ static const char filters[] =
 
 static void free_stream(struct hms_docker_stream *stream)
 {
-    hms_buffer_free(&stream->line);
+    hms_lines_free(&stream->lines);
     free(stream);
 }
 
@@ -62,8 +60,9 @@ static void complain(struct hms_docker_stream *stream, const char *line)
                 "skipped a line of the events stream that is no event: %.200s", line);
 }
 
-static void read_line(struct hms_docker_stream *stream, const char *line, size_t size)
+static int on_line(void *arg, const char *line, size_t size)
 {
+    struct hms_docker_stream *stream = arg;
     json_t *body = json_loadb(line, size, JSON_ALLOW_NUL, NULL);
     struct hms_docker_event event;
     int error = body != NULL ? hms_docker_read_event(body, &event) : HMS_EPROTO;
@@ -73,38 +72,14 @@ static void read_line(struct hms_docker_stream *stream, const char *line, size_t
     else if (error == HMS_EPROTO)
         complain(stream, line);
     json_decref(body);
-}
-
-/* Reads the lines that are complete. `fresh`: where the bytes begin that were not searched yet. */
-static void read_lines(struct hms_docker_stream *stream, size_t fresh)
-{
-    size_t start = 0;
-    char *end;
-
-    while (!stream->is_over && (end = memchr(stream->line.data + fresh, '\n',
-                                             stream->line.size_bytes - fresh)) != NULL) {
-        size_t size = (size_t)(end - stream->line.data) - start;
-
-        *end = '\0';
-        if (strspn(stream->line.data + start, " \t\r") < size)
-            read_line(stream, stream->line.data + start, size);
-        start = fresh = start + size + 1;
-    }
-    if (!stream->is_over)
-        hms_buffer_consume(&stream->line, start);
+    return stream->is_over;
 }
 
 static void take(struct hms_docker_stream *stream, const char *data, size_t size)
 {
-    size_t fresh = stream->line.size_bytes;
-    int error = hms_buffer_append(&stream->line, data, size);
+    int error = hms_lines_feed(&stream->lines, data, size, on_line, stream);
 
-    if (error == HMS_OK) {
-        read_lines(stream, fresh);
-        if (!stream->is_over && stream->line.size_bytes > LINE_LIMIT_BYTES)
-            error = HMS_ELIMIT;
-    }
-    if (error != HMS_OK)
+    if (error != HMS_OK && !stream->is_over)
         hms_docker_op_fail(&stream->op, error, "a line of the events stream is too long");
 }
 
@@ -156,7 +131,7 @@ struct hms_docker_stream *hms_docker_events(struct hms_docker *docker, int64_t s
     stream->on_event = on_event;
     stream->complaints.period_ms = COMPLAINTS_PERIOD_MS;
     stream->complaints.burst = COMPLAINTS_BURST;
-    hms_buffer_init(&stream->line, BUFFER_LIMIT_BYTES);
+    hms_lines_init(&stream->lines, LINE_LIMIT_BYTES);
     hms_docker_op_begin(&stream->op, "GET", path, until_ns > 0 ? REPLAY_TIMEOUT_MS : 0,
                         on_stream_data);
     free(path);

@@ -1,5 +1,6 @@
 /*
- * Shared by docker.c (calls) and docker_events.c (the stream) alone: one operation under way.
+ * Shared by docker.c and docker_deploy.c (calls) and docker_events.c (the stream) alone: one
+ * operation under way.
  */
 #ifndef HMS_CORE_DOCKER_PRIVATE_H
 #define HMS_CORE_DOCKER_PRIVATE_H
@@ -11,7 +12,11 @@
 
 #include "core/docker.h"
 #include "core/http_client.h"
+#include "core/http_tls.h"
 #include "core/log.h"
+
+#define HMS_DOCKER_READ_TIMEOUT_MS  30000
+#define HMS_DOCKER_WRITE_TIMEOUT_MS 120000
 
 struct docker_op {
     TAILQ_ENTRY(docker_op) link;
@@ -33,9 +38,10 @@ struct hms_docker {
     uv_loop_t *loop;
     struct hms_log *log;
     struct hms_http_client *http;
-    char *url;         /* as given, for people */
-    char *base;        /* "http://HOST:PORT" */
-    char *unix_socket; /* path, or NULL */
+    char *url;               /* as given, for people */
+    char *base;              /* "http://HOST:PORT", or with https */
+    char *unix_socket;       /* path, or NULL */
+    struct hms_http_tls tls; /* of NULLs without TLS */
     char api[HMS_DOCKER_API_SIZE];
     int64_t skew_ns; /* the engine's clock minus ours */
     TAILQ_HEAD(, docker_op) ops;
@@ -54,6 +60,14 @@ struct hms_docker {
  */
 void hms_docker_op_begin(struct docker_op *op, const char *method, const char *path,
                          int64_t timeout_ms, hms_http_data_fn on_data);
+
+/* The same for a call with a body: of `call` method, body and timeouts are set; body_fd is taken
+ * over in any case. An op that has an error (and a reason) already does not begin, but ends. */
+void hms_docker_op_send(struct docker_op *op, struct hms_http_call *call, const char *path,
+                        hms_http_data_fn on_data);
+
+/* Whether text can stand in a URL as it is: all ids, names and signals of Docker's can. */
+int hms_docker_is_word(const char *text);
 
 /* Ends it early: done runs with HMS_ECANCELED before the return. */
 void hms_docker_op_cancel(struct docker_op *op);

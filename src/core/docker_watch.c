@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/backoff.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -335,21 +336,6 @@ static void negotiate(struct hms_docker_watch *watch)
     hms_docker_negotiate(watch->docker, on_negotiated, watch);
 }
 
-/* Doubles with each failure; half of it is by chance, so that many watchers do not come at once. */
-static int64_t backoff_ms(const struct hms_docker_watch *watch)
-{
-    int64_t wait_ms = watch->options.backoff_min_ms;
-    unsigned int chance = 0;
-    int i;
-
-    for (i = 1; i < watch->attempts && wait_ms < watch->options.backoff_max_ms; i++)
-        wait_ms *= 2;
-    if (wait_ms > watch->options.backoff_max_ms)
-        wait_ms = watch->options.backoff_max_ms;
-    uv_random(NULL, NULL, &chance, sizeof(chance), 0, NULL);
-    return wait_ms - wait_ms / 2 + (int64_t)(chance % (unsigned int)(wait_ms / 2 + 1));
-}
-
 static void lose(struct hms_docker_watch *watch, const char *reason)
 {
     int64_t now_ms = hms_clock_mono_ms();
@@ -360,7 +346,8 @@ static void lose(struct hms_docker_watch *watch, const char *reason)
     if (watch->attempts < 32)
         watch->attempts++;
     set_state(watch, WAITING);
-    start_timer(watch, backoff_ms(watch));
+    start_timer(watch, hms_backoff_ms(watch->attempts, watch->options.backoff_min_ms,
+                                      watch->options.backoff_max_ms));
     hms_docker_cancel(watch->docker, watch);
     watch->networks_again = 0;
     if (watch->down_told)

@@ -10,25 +10,28 @@
 
 #include <assert.h>
 #include <curl/curl.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 
 #include "core/alloc.h"
 #include "core/buffer.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/http_easy.h"
+#include "core/http_upload.h"
 
-#define WAITING_MAX          8192 /* calls that wait for a connection */
-#define HEADER_LIMIT_BYTES   (64 * 1024)
-#define SLICE_BYTES          (16 * 1024)  /* at most to one on_data */
-#define PIECE_HIGH_BYTES     (128 * 1024) /* a stream with so much to hand over is not read on */
-#define PIECE_LIMIT_BYTES    (2 * PIECE_HIGH_BYTES)
-#define TURN_BUDGET_NS       INT64_C(1000000) /* for the users' callbacks, then the loop goes on */
-#define KEEPALIVE_IDLE_S     30L
-#define KEEPALIVE_INTERVAL_S 10L
+#define WAITING_MAX        8192 /* calls that wait for a connection */
+#define HEADER_LIMIT_BYTES (64 * 1024)
+#define SLICE_BYTES        (16 * 1024)  /* at most to one on_data */
+#define PIECE_HIGH_BYTES   (128 * 1024) /* a stream with so much to hand over is not read on */
+#define PIECE_LIMIT_BYTES  (2 * PIECE_HIGH_BYTES)
+#define TURN_BUDGET_NS     INT64_C(1000000) /* for the users' callbacks, then the loop goes on */
+#define STALL_CHECK_MS     250
 
 enum request_state { REQUEST_WAITING, REQUEST_RUNNING, REQUEST_ENDED };
 
@@ -48,6 +51,7 @@ struct hms_http_request {
     struct lane *lane; /* NULL for a stream */
     CURL *easy;
     struct curl_slist *headers;
+    struct hms_http_upload *upload; /* NULL unless the body comes from a file */
     enum request_state state;
     hms_http_data_fn on_data;
     hms_http_done_fn done;
@@ -57,12 +61,15 @@ struct hms_http_request {
     size_t piece_at;         /* from here on */
     size_t header_bytes;
     int64_t date_s;
-    int ready;        /* is in the client's ready list */
-    int header_told;  /* on_data knows that the header came */
-    int header_came;  /* of a final answer */
-    int is_success;   /* 2xx */
-    int is_paused;    /* curl holds back what does not fit into piece */
-    int is_too_large; /* why curl was told to stop */
+    int64_t stall_timeout_ms; /* 0: none */
+    int64_t moved_bytes;      /* when it was last looked at, */
+    int64_t still_ms;         /* and for how long it has been so many */
+    int ready;                /* is in the client's ready list */
+    int header_told;          /* on_data knows that the header came */
+    int header_came;          /* of a final answer */
+    int is_success;           /* 2xx */
+    int is_paused;            /* curl holds back what does not fit into piece */
+    int is_too_large;         /* why curl was told to stop */
     char error_text[CURL_ERROR_SIZE];
 };
 
@@ -80,6 +87,7 @@ struct hms_http_client {
     uv_loop_t *loop;
     CURLM *multi;
     uv_timer_t timer; /* curl's */
+    uv_timer_t stall; /* runs while a call that may stall does */
     uv_idle_t later;  /* dispatch in the next turn (a timer of 0 ms may fire in this one) */
     int connections;
     int waiting;
@@ -112,6 +120,8 @@ static void release_lane(struct lane *lane)
     free(lane);
 }
 
+static void on_stall_timer(uv_timer_t *timer);
+
 static void run(struct hms_http_request *request)
 {
     struct hms_http_client *client = request->client;
@@ -122,6 +132,8 @@ static void run(struct hms_http_request *request)
     TAILQ_INSERT_TAIL(&client->running, request, link);
     if (curl_multi_add_handle(client->multi, request->easy) != CURLM_OK)
         abort();
+    if (request->stall_timeout_ms > 0 && !uv_is_active((uv_handle_t *)&client->stall))
+        uv_timer_start(&client->stall, on_stall_timer, STALL_CHECK_MS, STALL_CHECK_MS);
 }
 
 static void fill_lane(struct hms_http_client *client, struct lane *lane)
@@ -160,6 +172,20 @@ static void detach(struct hms_http_request *request)
     release_lane(lane);
 }
 
+static void on_handle_closed(struct hms_http_client *client)
+{
+    if (--client->open_handles > 0)
+        return;
+    if (client->closed != NULL)
+        client->closed(client->closed_arg);
+    free(client);
+}
+
+static void on_upload_closed(void *arg)
+{
+    on_handle_closed(arg);
+}
+
 static void finish(struct hms_http_request *request, int error, const char *reason)
 {
     struct hms_http_answer answer = {.error = error, .date_s = request->date_s, .reason = reason};
@@ -172,6 +198,8 @@ static void finish(struct hms_http_request *request, int error, const char *reas
     detach(request);
     request->done(request->arg, &answer);
     curl_easy_cleanup(request->easy);
+    if (request->upload != NULL)
+        hms_http_upload_close(request->upload, on_upload_closed, request->client);
     curl_slist_free_all(request->headers);
     hms_buffer_free(&request->body);
     hms_buffer_free(&request->piece);
@@ -181,6 +209,15 @@ static void finish(struct hms_http_request *request, int error, const char *reas
 void hms_http_cancel(struct hms_http_request *request)
 {
     finish(request, HMS_ECANCELED, hms_strerror(HMS_ECANCELED));
+}
+
+/* OpenSSL's words for an alert: a server that wants another certificate of ours, or any, says so
+ * only after the handshake (TLS 1.3). */
+static int is_tls_refusal(const struct hms_http_request *request)
+{
+    return strstr(request->error_text, "alert") != NULL &&
+           (strstr(request->error_text, "certificate") != NULL ||
+            strstr(request->error_text, "unknown ca") != NULL);
 }
 
 static int error_of(const struct hms_http_request *request, CURLcode code)
@@ -195,6 +232,14 @@ static int error_of(const struct hms_http_request *request, CURLcode code)
     case CURLE_COULDNT_CONNECT:
     case CURLE_COULDNT_RESOLVE_HOST:
         return HMS_ECONNECT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+        return HMS_EPERM;
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+        return is_tls_refusal(request) ? HMS_EPERM : HMS_EIO;
+    case CURLE_SSL_CONNECT_ERROR: /* speaks no TLS, or none that we do */
+        return is_tls_refusal(request) ? HMS_EPERM : HMS_EPROTO;
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9 */
     case CURLE_BAD_CONTENT_ENCODING:
@@ -217,12 +262,75 @@ static void finish_by_curl(struct hms_http_request *request, CURLcode code)
         reason[0] = '\0';
     else if (error == HMS_ELIMIT)
         snprintf(reason, sizeof(reason), "the answer is too large");
+    else if (request->upload != NULL && hms_http_upload_trouble(request->upload) != NULL)
+        snprintf(reason, sizeof(reason), "cannot read what to send: %s",
+                 hms_http_upload_trouble(request->upload));
     else if (code == CURLE_COULDNT_CONNECT && os_errno != 0)
         snprintf(reason, sizeof(reason), "cannot connect: %s", strerror((int)os_errno));
     else
         snprintf(reason, sizeof(reason), "%s",
                  request->error_text[0] != '\0' ? request->error_text : curl_easy_strerror(code));
     finish(request, error, reason);
+}
+
+/* --- calls that stall ----------------------------------------------------------------------- */
+
+/* The bytes that the peer's side has taken and given so far. */
+static int64_t count_moved(const struct hms_http_request *request)
+{
+    curl_off_t sent = 0, received = 0;
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    int queued = 0;
+
+    curl_easy_getinfo(request->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    curl_easy_getinfo(request->easy, CURLINFO_SIZE_DOWNLOAD_T, &received);
+    curl_easy_getinfo(request->easy, CURLINFO_ACTIVESOCKET, &fd);
+    if (fd != CURL_SOCKET_BAD && ioctl(fd, SIOCOUTQ, &queued) != 0)
+        queued = 0; /* what the kernel holds back: megabytes, which a slow link takes minutes for */
+    return sent - queued + received + (int64_t)request->header_bytes;
+}
+
+/* Looks at a call that may stall: whether it has. Time is counted in looks, so that a pause of this
+ * whole process is none of the call's. */
+static int has_stalled(struct hms_http_request *request)
+{
+    int64_t moved_bytes = count_moved(request);
+
+    request->still_ms =
+        moved_bytes == request->moved_bytes ? request->still_ms + STALL_CHECK_MS : 0;
+    request->moved_bytes = moved_bytes;
+    return request->still_ms >= request->stall_timeout_ms;
+}
+
+static void end_stalled(struct hms_http_request *request)
+{
+    char reason[64];
+
+    snprintf(reason, sizeof(reason), "no byte moved for %.1f s",
+             (double)request->stall_timeout_ms / 1000.0);
+    finish(request, HMS_ETIMEDOUT, reason);
+}
+
+/* Looks at every call that may stall; one that has ends, and the list may be another one then: the
+ * rest has its turn at the next look. */
+static void on_stall_timer(uv_timer_t *timer)
+{
+    struct hms_http_client *client = timer->data;
+    struct hms_http_request *request, *stalled = NULL;
+    int count = 0;
+
+    TAILQ_FOREACH(request, &client->running, link)
+    {
+        if (request->stall_timeout_ms == 0)
+            continue;
+        count++;
+        if (has_stalled(request) && stalled == NULL)
+            stalled = request;
+    }
+    if (count == 0)
+        uv_timer_stop(timer);
+    if (stalled != NULL)
+        end_stalled(stalled);
 }
 
 /* --- what curl brought goes to the users ---------------------------------------------------- */
@@ -359,15 +467,6 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     dispatch(client);
 }
 
-static void on_handle_closed(struct hms_http_client *client)
-{
-    if (--client->open_handles > 0)
-        return;
-    if (client->closed != NULL)
-        client->closed(client->closed_arg);
-    free(client);
-}
-
 static void on_watcher_closed(uv_handle_t *handle)
 {
     struct watcher *watcher = handle->data;
@@ -483,88 +582,24 @@ static size_t on_curl_data(char *data, size_t one, size_t size, void *arg)
 
 /* --- requests: their beginning -------------------------------------------------------------- */
 
-static void set_method(CURL *easy, const struct hms_http_call *call)
-{
-    int is_get = strcmp(call->method, "GET") == 0;
-
-    if (strcmp(call->method, "HEAD") == 0) {
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-        return;
-    }
-    /* Everything that may have a body says its length, also if that is 0. */
-    if (call->body != NULL || (!is_get && strcmp(call->method, "DELETE") != 0)) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                         (curl_off_t)(call->body != NULL ? call->body_bytes : 0));
-        curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, call->body != NULL ? call->body : "");
-    }
-    if (!is_get || call->body != NULL)
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
-}
-
-static void set_headers(struct hms_http_request *request, const struct hms_http_call *call)
-{
-    const char *const *line;
-    char *type = call->content_type != NULL ? hms_asprintf("Content-Type: %s", call->content_type)
-                                            : hms_strdup("Content-Type:");
-
-    request->headers = curl_slist_append(NULL, "Expect:"); /* without a value: not sent */
-    curl_slist_append(request->headers, type);
-    for (line = call->headers; line != NULL && *line != NULL; line++)
-        curl_slist_append(request->headers, *line);
-    free(type);
-    curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
-}
-
-static void set_options(struct hms_http_request *request, const struct hms_http_call *call)
+static void set_callbacks(struct hms_http_request *request)
 {
     CURL *easy = request->easy;
 
     curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
-    curl_easy_setopt(easy, CURLOPT_URL, call->url);
-    if (call->unix_socket != NULL)
-        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "hms/" HMS_VERSION);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error_text);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_curl_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_curl_data);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
-#if LIBCURL_VERSION_NUM >= 0x075700
-    /* Ending a call must not wait for the thread that looks its name up. */
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
-    set_method(easy, call);
-    set_headers(request, call);
 }
 
-/* What tells hosts apart: the unix socket's path, or scheme, host and port. NULL: a bad URL. */
-static char *lane_key(const struct hms_http_call *call)
+/* Lets the body come from a file; the client closes after the last read of it. */
+static void set_upload(struct hms_http_request *request, const struct hms_http_call *call)
 {
-    CURLU *url = curl_url();
-    char *scheme = NULL, *host = NULL, *port = NULL;
-    char *key = NULL;
-
-    if (curl_url_set(url, CURLUPART_URL, call->url, 0) == CURLUE_OK &&
-        curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-        (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
-        curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-        curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
-        key = call->unix_socket != NULL ? hms_strdup(call->unix_socket)
-                                        : hms_asprintf("%s://%s:%s", scheme, host, port);
-    curl_free(scheme);
-    curl_free(host);
-    curl_free(port);
-    curl_url_cleanup(url);
-    return key;
+    request->upload =
+        hms_http_upload_new(request->client->loop, request->easy, call->body_fd, call->body_bytes);
+    request->client->open_handles++;
 }
 
 /* The lane of that name, with one user more; takes over key. */
@@ -599,7 +634,8 @@ int hms_http_call(struct hms_http_client *client, const struct hms_http_call *ca
         return HMS_ECANCELED;
     if (client->waiting >= WAITING_MAX)
         return HMS_ELIMIT;
-    if (call->connect_timeout_ms <= 0 || call->timeout_ms < 0 || (key = lane_key(call)) == NULL)
+    if (call->connect_timeout_ms <= 0 || call->timeout_ms < 0 || call->stall_timeout_ms < 0 ||
+        (key = hms_http_easy_host(call)) == NULL)
         return HMS_EINVAL;
     request = hms_calloc(1, sizeof(*request));
     request->client = client;
@@ -608,10 +644,11 @@ int hms_http_call(struct hms_http_client *client, const struct hms_http_call *ca
     request->arg = arg;
     hms_buffer_init(&request->body, call->answer_limit_bytes);
     hms_buffer_init(&request->piece, PIECE_LIMIT_BYTES);
-    request->easy = curl_easy_init();
-    if (request->easy == NULL)
-        abort();
-    set_options(request, call);
+    request->easy = hms_http_easy_new(call, &request->headers);
+    set_callbacks(request);
+    if (call->body_fd > 0)
+        set_upload(request, call);
+    request->stall_timeout_ms = call->stall_timeout_ms;
     if (handle != NULL)
         *handle = request;
     if (call->timeout_ms == 0) {
@@ -641,9 +678,10 @@ struct hms_http_client *hms_http_client_new(uv_loop_t *loop, int connections)
     LIST_INIT(&client->lanes);
     LIST_INIT(&client->watchers);
     uv_timer_init(loop, &client->timer);
+    uv_timer_init(loop, &client->stall);
     uv_idle_init(loop, &client->later);
-    client->timer.data = client->later.data = client;
-    client->open_handles = 2;
+    client->timer.data = client->stall.data = client->later.data = client;
+    client->open_handles = 3;
     client->multi = curl_multi_init();
     if (client->multi == NULL)
         abort();
@@ -681,5 +719,6 @@ void hms_http_client_close(struct hms_http_client *client, void (*closed)(void *
     while (!LIST_EMPTY(&client->watchers))
         close_watcher(LIST_FIRST(&client->watchers));
     uv_close((uv_handle_t *)&client->timer, on_own_handle_closed);
+    uv_close((uv_handle_t *)&client->stall, on_own_handle_closed);
     uv_close((uv_handle_t *)&client->later, on_own_handle_closed);
 }

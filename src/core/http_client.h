@@ -13,6 +13,7 @@
 
 struct hms_http_client;
 struct hms_http_request;
+struct hms_http_tls;
 
 struct hms_http_call {
     const char *method;       /* "GET", "POST", "DELETE", ... */
@@ -21,15 +22,19 @@ struct hms_http_call {
     const char *content_type; /* of the body, or NULL */
     const char *body;         /* copied; NULL for none */
     size_t body_bytes;
-    const char *const *headers; /* NULL, or "Name: value" lines ended by NULL; copied */
-    int64_t connect_timeout_ms; /* > 0 */
+    int body_fd; /* 0, or a regular file: its first body_bytes bytes are the body instead. It is
+                  * read piece by piece on libuv's pool, and closed at the end of the call */
+    const struct hms_http_tls *tls; /* for https: copied; NULL for the system's authorities */
+    const char *const *headers;     /* NULL, or "Name: value" lines ended by NULL; copied */
+    int64_t connect_timeout_ms;     /* > 0 */
     int64_t timeout_ms;        /* of the call, from when it has its connection; 0: none (streams) */
+    int64_t stall_timeout_ms;  /* ends the call when no byte moves for so long; 0: never */
     size_t answer_limit_bytes; /* of the body kept; more ends the call with HMS_ELIMIT */
 };
 
 struct hms_http_answer {
-    int error;  /* 0, or HMS_ECONNECT, HMS_ETIMEDOUT, HMS_ECANCELED, HMS_ELIMIT, HMS_EPROTO, HMS_EIO
-                 */
+    int error;  /* 0, or HMS_ECONNECT, HMS_EPERM (we refuse the peer's certificate, or it ours),
+                 * HMS_ETIMEDOUT, HMS_ECANCELED, HMS_ELIMIT, HMS_EPROTO, HMS_EIO */
     int status; /* HTTP status; 0 if none came */
     const char *body; /* 0-terminated, borrowed; empty for what on_data got */
     size_t body_bytes;
@@ -51,7 +56,7 @@ struct hms_http_client *hms_http_client_new(uv_loop_t *loop, int connections);
  * Starts a call; where a connection is free its bytes are written before the return. With on_data
  * the body is not kept but handed over piece by piece (if the status is 2xx). Returns 0 and, unless
  * `request` is NULL, a handle valid until `done`; or HMS_EINVAL, HMS_ELIMIT (too many calls wait),
- * HMS_ECANCELED (the client closes): then done never runs.
+ * HMS_ECANCELED (the client closes): then done never runs and body_fd stays the caller's.
  */
 int hms_http_call(struct hms_http_client *client, const struct hms_http_call *call,
                   hms_http_data_fn on_data, hms_http_done_fn done, void *arg,

@@ -49,6 +49,7 @@ struct hms_http_connection {
     uv_timer_t timer;
     uv_shutdown_t shutdown;
     int open_handles;
+    uid_t peer_uid; /* (uid_t)-1: not known */
     enum state state;
 
     struct hms_http_parser parser;
@@ -92,8 +93,9 @@ static void set_state(struct hms_http_connection *connection, enum state next)
 static void need_incoming(struct hms_http_connection *connection)
 {
     if (connection->incoming == NULL)
-        connection->incoming = hms_http_exchange_new(connection, &connection->service->limits,
-                                                     connection->service->is_local);
+        connection->incoming =
+            hms_http_exchange_new(connection, &connection->service->limits,
+                                  connection->service->is_local, connection->peer_uid);
 }
 
 static void enqueue_incoming(struct hms_http_connection *connection)
@@ -511,6 +513,14 @@ static void on_output_change(struct hms_http_output *output)
     settle(hms_container_of(output, struct hms_http_connection, output));
 }
 
+static uid_t peer_uid(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.uid : (uid_t)-1;
+}
+
 static int open_socket(struct hms_http_connection *connection, int fd)
 {
     struct hms_http_service *service = connection->service;
@@ -535,6 +545,7 @@ struct hms_http_connection *hms_http_connection_open(struct hms_http_service *se
     struct hms_http_connection *connection = hms_calloc(1, sizeof(*connection));
 
     connection->service = service;
+    connection->peer_uid = service->is_local ? peer_uid(fd) : (uid_t)-1;
     connection->timer_due_ms = UINT64_MAX;
     STAILQ_INIT(&connection->exchanges);
     hms_buffer_init(&connection->input, HMS_HTTP_READ_BYTES);

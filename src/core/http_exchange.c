@@ -8,7 +8,8 @@
 #include "core/http_server.h"
 
 struct hms_http_exchange *hms_http_exchange_new(struct hms_http_connection *connection,
-                                                const struct hms_http_limits *limits, int is_local)
+                                                const struct hms_http_limits *limits, int is_local,
+                                                uid_t peer_uid)
 {
     struct hms_http_exchange *exchange = hms_calloc(1, sizeof(*exchange));
 
@@ -16,6 +17,7 @@ struct hms_http_exchange *hms_http_exchange_new(struct hms_http_connection *conn
     hms_buffer_init(&exchange->answer, SIZE_MAX / 2);
     exchange->connection = connection;
     exchange->is_local = is_local;
+    exchange->peer_uid = peer_uid;
     return exchange;
 }
 
@@ -63,4 +65,9 @@ const char *hms_http_query(const struct hms_http_exchange *exchange, const char 
 int hms_http_is_local_socket(const struct hms_http_exchange *exchange)
 {
     return exchange->is_local;
+}
+
+uid_t hms_http_peer_uid(const struct hms_http_exchange *exchange)
+{
+    return exchange->peer_uid;
 }

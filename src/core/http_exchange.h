@@ -5,6 +5,7 @@
 #define HMS_CORE_HTTP_EXCHANGE_H
 
 #include <sys/queue.h>
+#include <sys/types.h>
 
 #include "core/buffer.h"
 #include "core/http_message.h"
@@ -20,11 +21,13 @@ struct hms_http_exchange {
     struct hms_buffer answer; /* complete, waits for those before it */
     int is_pending;           /* asked, not answered */
     int is_local;             /* came over a unix socket */
+    uid_t peer_uid;           /* of who sent it there; (uid_t)-1 if that is not known */
 };
 
 /* Never returns NULL. */
 struct hms_http_exchange *hms_http_exchange_new(struct hms_http_connection *connection,
-                                                const struct hms_http_limits *limits, int is_local);
+                                                const struct hms_http_limits *limits, int is_local,
+                                                uid_t peer_uid);
 void hms_http_exchange_free(struct hms_http_exchange *exchange);
 
 /* Ready for the connection's next request. */

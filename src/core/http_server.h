@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <uv.h>
 
 struct hms_log;
@@ -84,6 +85,8 @@ const char *hms_http_header(const struct hms_http_exchange *exchange, const char
 const char *hms_http_query(const struct hms_http_exchange *exchange, const char *name);
 /* Whether the client came over the unix socket. */
 int hms_http_is_local_socket(const struct hms_http_exchange *exchange);
+/* The user that the client ran as when it connected to the unix socket; (uid_t)-1 over TCP. */
+uid_t hms_http_peer_uid(const struct hms_http_exchange *exchange);
 
 /*
  * Answers, with a status from 200 to 599; the exchange is gone afterwards. content_type may be

@@ -20,7 +20,9 @@ static struct hms_container *find_container(struct hms_commands *commands, const
     int is_ambiguous;
 
     if (text == NULL) {
-        *reply = hms_bus_error("missing_par", "containerID is missing (the id or the name)");
+        *reply = json_object_get(message, "containerID")
+                     ? hms_bus_error("invalid_param", "containerID must be a text")
+                     : hms_bus_error("missing_par", "containerID is missing (the id or the name)");
         return NULL;
     }
     container = hms_inventory_resolve(commands->inventory, text, &is_ambiguous);

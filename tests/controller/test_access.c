@@ -13,11 +13,13 @@
 #include "core/error.h"
 
 #define TOKEN      "0123456789abcdef"
+#define ADMIN      "fedcba9876543210"
 #define GRANTED    HMS_ACCESS_GRANTED
 #define BAD_HOST   HMS_ACCESS_BAD_HOST
 #define CROSS_SITE HMS_ACCESS_CROSS_SITE
 #define NO_TOKEN   HMS_ACCESS_NO_TOKEN
 #define NOT_JSON   HMS_ACCESS_NOT_JSON
+#define NOT_ADMIN  HMS_ACCESS_NOT_ADMIN
 
 static const struct {
     const char *name;
@@ -142,13 +144,77 @@ static const struct {
 
 static void requests_are_judged(void **state)
 {
+    struct hms_access_tokens tokens = {NULL, ADMIN};
     size_t i;
 
     (void)state;
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         print_message("%s\n", cases[i].name);
-        assert_int_equal(hms_access_check(&cases[i].request, cases[i].token), cases[i].expected);
+        tokens.user = cases[i].token;
+        assert_int_equal(hms_access_check(&cases[i].request, &tokens), cases[i].expected);
     }
+}
+
+static void hosts_are_the_administrators(void **state)
+{
+    static const struct {
+        const char *name;
+        struct hms_access_request request;
+        struct hms_access_tokens tokens;
+        enum hms_access expected;
+    } table[] = {
+        {"nothing configured", {.host = "127.0.0.1"}, {NULL, NULL}, NOT_ADMIN},
+        {"a group member's socket", {.is_local_socket = 1}, {NULL, NULL}, NOT_ADMIN},
+        {"a trusted user's socket",
+         {.is_local_socket = 1, .is_trusted_user = 1},
+         {NULL, NULL},
+         GRANTED},
+        {"... needs no token",
+         {.is_local_socket = 1, .is_trusted_user = 1},
+         {TOKEN, ADMIN},
+         GRANTED},
+        {"administrator's token", {.authorization = "Bearer " ADMIN}, {NULL, ADMIN}, GRANTED},
+        {"administrator's of two", {.authorization = "Bearer " ADMIN}, {TOKEN, ADMIN}, GRANTED},
+        {"user's token",
+         {.host = "127.0.0.1", .authorization = "Bearer " TOKEN},
+         {TOKEN, ADMIN},
+         NOT_ADMIN},
+        {"user's token, no other", {.authorization = "Bearer " TOKEN}, {TOKEN, NULL}, NOT_ADMIN},
+        {"no token", {.host = "127.0.0.1"}, {TOKEN, ADMIN}, NO_TOKEN},
+        {"no token, rebound name", {.host = "evil.example"}, {NULL, ADMIN}, BAD_HOST},
+        {"wrong token",
+         {.host = "127.0.0.1", .authorization = "Bearer " TOKEN},
+         {NULL, ADMIN},
+         NOT_ADMIN},
+        {"foreign page",
+         {.origin = "http://evil.example", .host = "h", .authorization = "Bearer " ADMIN},
+         {NULL, ADMIN},
+         CROSS_SITE},
+        {"undeclared body",
+         {.has_body = 1, .authorization = "Bearer " ADMIN},
+         {NULL, ADMIN},
+         NOT_JSON},
+    };
+    struct hms_access_request request;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        print_message("%s\n", table[i].name);
+        request = table[i].request;
+        request.method = "PUT";
+        request.needs_admin = 1;
+        assert_int_equal(hms_access_check(&request, &table[i].tokens), table[i].expected);
+    }
+}
+
+static void the_administrators_token_opens_the_rest(void **state)
+{
+    struct hms_access_request request = {.method = "GET", .authorization = "Bearer " ADMIN};
+    struct hms_access_tokens tokens = {TOKEN, ADMIN};
+
+    (void)state;
+    assert_int_equal(hms_access_check(&request, &tokens), GRANTED);
 }
 
 static void listening_elsewhere_needs_a_token(void **state)
@@ -227,6 +293,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_judged),
+        cmocka_unit_test(hosts_are_the_administrators),
+        cmocka_unit_test(the_administrators_token_opens_the_rest),
         cmocka_unit_test(listening_elsewhere_needs_a_token),
         cmocka_unit_test(token_files),
     };

@@ -568,6 +568,7 @@ static struct hms_controller_options with(const struct hms_controller_options *w
     if (wrong->listen != NULL)
         wanted.listen = wrong->listen;
     wanted.token_file = wrong->token_file;
+    wanted.admin_token_file = wrong->admin_token_file;
     if (wrong->aggregation_ms != 0)
         wanted.aggregation_ms = wrong->aggregation_ms;
     if (wrong->reply_timeout_ms != 0)
@@ -587,6 +588,7 @@ static void wrong_options_are_named(void **state)
     } cases[] = {
         {HMS_EPERM, "--token-file", {.listen = "0.0.0.0:0"}},
         {HMS_EIO, "--token-file", {.listen = "0.0.0.0:0", .token_file = "/nonexistent"}},
+        {HMS_EIO, "--admin-token-file", {.admin_token_file = "/nonexistent"}},
         {HMS_EINVAL, "--address", {.address = "here"}},
         {HMS_EINVAL, "--aggregation-ms", {.aggregation_ms = -1}},
         {HMS_EINVAL, "--reply-timeout-ms", {.reply_timeout_ms = -1}},

@@ -20,7 +20,10 @@ struct target {
     const char *name;
     const char *const *peers;
     const char *token;
+    const char *key;
     const char *home;
+    const char *shared;
+    const char *foreign;
     int count;
     int64_t wait_ms;
     double share_pct;
@@ -31,6 +34,7 @@ struct target {
 
 static const char *const mode_words[] = {"seen", "all", NULL};
 static const char *const all_commands[] = {"try", "other", NULL};
+enum { TRY = 1, OTHER = 2 };
 static int home_is_known = 1;
 
 static char *derive_home(void)
@@ -66,6 +70,13 @@ static const struct hms_option options[] = {
      .help = "a secret",
      .secret = 1,
      .check = check_slash},
+    {.name = "key",
+     .type = HMS_OPTION_STRING,
+     FIELD(key),
+     .group = "Names",
+     .help = "a secret for the environment alone",
+     .secret = 1,
+     .environment_only = 1},
     {.name = "home",
      .type = HMS_OPTION_STRING,
      FIELD(home),
@@ -117,6 +128,22 @@ static const struct hms_option options[] = {
      .help = "which",
      .words = mode_words,
      .fallback = "seen"},
+    {.name = "shared",
+     .type = HMS_OPTION_STRING,
+     FIELD(shared),
+     .group = "Others",
+     .metavar = "TEXT",
+     .help = "of two commands",
+     .commands = TRY | OTHER},
+    {.name = "foreign",
+     .type = HMS_OPTION_STRING,
+     FIELD(foreign),
+     .group = "Others",
+     .metavar = "TEXT",
+     .help = "of the other command",
+     .check = check_slash,
+     .commands = OTHER,
+     .required = 1},
 };
 
 static int finish(void *target, char *error, size_t error_size)
@@ -140,6 +167,14 @@ static const struct hms_config_spec spec = {
     .finish = finish,
 };
 
+static const struct hms_config_spec other_spec = {
+    .command = "other",
+    .summary = "Try something else.",
+    .all_commands = all_commands,
+    .options = options,
+    .option_count = sizeof(options) / sizeof(options[0]),
+};
+
 /* One load and what came of it. */
 struct run {
     struct target target;
@@ -152,9 +187,9 @@ struct run {
 
 #define ARGS_MAX 8
 
-static struct run load(const char *const *args)
+static struct run load(const struct hms_config_spec *command, const char *const *args)
 {
-    char *argv[ARGS_MAX + 2] = {"try"};
+    char *argv[ARGS_MAX + 2] = {(char *)command->command};
     struct run run = {.status = -1};
     size_t out_size, err_size;
     FILE *out = open_memstream(&run.out, &out_size);
@@ -163,15 +198,17 @@ static struct run load(const char *const *args)
 
     for (; *args != NULL; args++)
         argv[argc++] = (char *)*args;
-    run.go_on = hms_config_load(&run.config, &spec, argc, argv, &run.target, out, err, &run.status);
+    run.go_on =
+        hms_config_load(&run.config, command, argc, argv, &run.target, out, err, &run.status);
     fclose(out);
     fclose(err);
     assert_int_equal(run.go_on, run.config != NULL);
     return run;
 }
 
-#define LOAD(...)      load((const char *const[]){__VA_ARGS__, NULL})
-#define LOAD_NOTHING() load((const char *const[]){NULL})
+#define LOAD(...)       load(&spec, (const char *const[]){__VA_ARGS__, NULL})
+#define LOAD_NOTHING()  load(&spec, (const char *const[]){NULL})
+#define LOAD_OTHER(...) load(&other_spec, (const char *const[]){__VA_ARGS__, NULL})
 
 static void end(struct run *run)
 {
@@ -233,9 +270,9 @@ static int tear_down(void **state)
 
 static int clear_environment(void **state)
 {
-    static const char *const names[] = {"HMS_NAME",  "HMS_PEERS",  "HMS_COUNT",
-                                        "HMS_SHARE", "HMS_CONFIG", "HMS_STOP_WAIT_MS",
-                                        "HMS_MODE",  "HMS_TOKEN",  "HMS_OBSERVE"};
+    static const char *const names[] = {"HMS_NAME",    "HMS_PEERS",        "HMS_COUNT", "HMS_SHARE",
+                                        "HMS_CONFIG",  "HMS_STOP_WAIT_MS", "HMS_MODE",  "HMS_TOKEN",
+                                        "HMS_OBSERVE", "HMS_FOREIGN",      "HMS_KEY"};
     size_t i;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -380,6 +417,8 @@ static void test_bad_command_lines(void **state)
         {"--zzzzzz", NULL, "unknown option '--zzzzzz'"},
         {"--hel", NULL, "unknown option '--hel'; did you mean '--help'?"},
         {"-c", "1", "unknown option '-c'"},
+        {"--foreign", "/x", "unknown option '--foreign'"},
+        {"--key", "/x", "unknown option '--key'"},
         {"--count", NULL, "option '--count' needs a value"},
         {"--observe=1", NULL, "option '--observe' takes no value"},
         {"--help=1", NULL, "option '--help' takes no value"},
@@ -474,6 +513,9 @@ static void test_bad_files(void **state)
         {"share = 200\ncount\n", ":1: share '200': must be a number from 0 to 100 %"},
         {"[try\ncount = 1\n", ":1: neither 'name = value' nor '[section]'"},
         {"= 4\n", ":1: unknown key ''"},
+        {"[try]\nforeign = /x\n", ":2: 'hms try' has no option 'foreign'"},
+        {"frgn = /x\n", ":1: unknown key 'frgn'"},
+        {"key = x\n", ":1: 'key' cannot be set in a file, only as HMS_KEY in the environment"},
     };
     size_t i;
 
@@ -526,6 +568,53 @@ static void test_required(void **state)
     end(&run);
 }
 
+static void test_option_of_another_command(void **state)
+{
+    struct run run;
+
+    write_file("foreign = /file\ncount = 2\nshared = both\n");
+    setenv("HMS_FOREIGN", "bad", 1);
+    run = LOAD("--config", file_path);
+    assert_string_equal(run.err, "");
+    assert_null(run.target.foreign);
+    assert_string_equal(run.target.shared, "both");
+    assert_int_equal(run.target.count, 2);
+    end(&run);
+    run = LOAD_OTHER("--config", file_path);
+    assert_string_equal(run.err, "hms other: HMS_FOREIGN 'bad': must be an absolute path\n"
+                                 "Try 'hms other --help'.\n");
+    end(&run);
+    unsetenv("HMS_FOREIGN");
+    run = LOAD_OTHER("--config", file_path);
+    assert_string_equal(run.err, "");
+    assert_string_equal(run.target.foreign, "/file");
+    assert_string_equal(run.target.shared, "both");
+    end(&run);
+    run = LOAD_OTHER("--shared=this");
+    assert_string_equal(run.err, "hms other: --foreign must be given\nTry 'hms other --help'.\n");
+    end(&run);
+}
+
+static void test_secret_of_the_environment(void **state)
+{
+    struct run run;
+
+    setenv("HMS_KEY", "4711", 1);
+    run = LOAD_NOTHING();
+    assert_string_equal(run.target.key, "4711");
+    end(&run);
+    run = LOAD("--check-config");
+    assert_non_null(strstr(run.out, "\n; key = (hidden) ; environment HMS_KEY\n"));
+    assert_null(strstr(run.out, "4711"));
+    end(&run);
+    run = LOAD("--help");
+    assert_non_null(strstr(run.out, "\n  $HMS_KEY                a secret for the environment alone"
+                                    "\n"));
+    end(&run);
+    setenv("HMS_KEY", "47\n11", 1);
+    assert_refused(NULL, NULL, "HMS_KEY (hidden): must be free of control characters");
+}
+
 static void test_finish_refuses(void **state)
 {
     assert_refused("--observe", "--mode=all", "--mode all: not together with --observe");
@@ -543,12 +632,14 @@ static void test_check_config(void **state)
                          "; name is not set\n"
                          "; peers is not set\n"
                          "; token = (hidden) ; file %s:3\n"
+                         "; key is not set\n"
                          "home = /found ; default\n"
                          "count = 31 ; file %s:1\n"
                          "stop-wait-ms = 250 ; default\n"
                          "share = 32 ; environment HMS_SHARE\n"
                          "observe = no ; flag --no-observe\n"
-                         "mode = seen ; default\n",
+                         "mode = seen ; default\n"
+                         "; shared is not set\n",
                          file_path, file_path);
     assert_string_equal(run.out, whole);
     assert_int_equal(run.go_on, 0);
@@ -599,6 +690,11 @@ static void test_help(void **state)
             fail_msg("not in the help: %s\n%s", pieces[i], run.out);
     for (line = run.out; *line != '\0'; line += strcspn(line, "\n") + 1)
         assert_true(strcspn(line, "\n") < 80);
+    assert_null(strstr(run.out, "--foreign"));
+    end(&run);
+    run = LOAD_OTHER("--help");
+    assert_non_null(
+        strstr(run.out, "\n  --foreign TEXT          of the other command (required)\n"));
     end(&run);
 }
 
@@ -620,6 +716,8 @@ int main(void)
         TEST(test_bad_files),
         TEST(test_file_bounds),
         TEST(test_required),
+        TEST(test_option_of_another_command),
+        TEST(test_secret_of_the_environment),
         TEST(test_finish_refuses),
         TEST(test_check_config),
         TEST(test_check_config_fails),

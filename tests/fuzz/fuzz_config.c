@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check(const struct hms_standalone_options *options)
+static void check(const struct hms_options *options)
 {
     if (!(options->manager.threshold_pct >= 0 && options->manager.threshold_pct <= 100) ||
         options->manager.probe_count < 1 || options->manager.probe_count > 1000 ||
@@ -20,7 +20,7 @@ static void check(const struct hms_standalone_options *options)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct hms_standalone_options options = {0};
+    struct hms_options options = {0};
     struct hms_config *config;
     FILE *nowhere = fopen("/dev/null", "w");
     int fd = memfd_create("hms.conf", MFD_CLOEXEC);

@@ -1,8 +1,8 @@
 """
 What every integration test needs: the lab, a running hms, REST, the engine's events, waiting.
 
-One lab with one host serves the whole run; a test finds its containers all running. run.py takes
-the lab down at the end. From the environment: HMS (the program), HMS_TEST_QUICK, HMS_TEST_REPEATS.
+A lab serves the whole run; a test finds its containers all running. run.py takes the labs down at
+the end. From the environment: HMS (the program), HMS_TEST_QUICK, HMS_TEST_REPEATS.
 """
 
 import hashlib
@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from integration.events import Events
 from integration.hms import Hms
-from lab import processes
 from lab.lab import Lab
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -35,16 +34,22 @@ def lab_name(part):
     return f"test-{hashlib.sha256(ROOT.encode()).hexdigest()[:8]}-{part}"
 
 
-def host(part="main", containers=CONTAINERS, **options):
-    """The host of that lab, brought up at first use; options are those of Lab.up()."""
+def lab(part, hosts, containers, **options):
+    """That lab, brought up at first use; options are those of Lab.up()."""
     if part not in _labs:
-        lab = Lab(lab_name(part))
-        lab.down()
+        new = Lab(lab_name(part))
+        new.down()
         began = time.monotonic()
-        lab.up(hosts=1, containers=containers, **options)
-        _labs[part] = lab
-        print(f"lab {part}: {containers} containers up in {time.monotonic() - began:.1f} s")
-    return _labs[part].host(1)
+        new.up(hosts=hosts, containers=containers, **options)
+        _labs[part] = new
+        print(f"lab {part}: {hosts} x {containers} containers up in"
+              f" {time.monotonic() - began:.1f} s")
+    return _labs[part]
+
+
+def host(part="main", containers=CONTAINERS, **options):
+    """The host of a lab that has one."""
+    return lab(part, 1, containers, **options).host(1)
 
 
 def drop(part):
@@ -94,61 +99,99 @@ def distribution(values, unit):
             f"p95={p95:.1f} max={values[-1]:.1f} {unit}")
 
 
-class IntegrationTest(unittest.TestCase):
-    """A test on the shared host, whose own containers (c001, ...) all run when it begins."""
+def container_names(count):
+    """Of a host's own containers, as the lab calls them."""
+    return [f"c{number:03}" for number in range(1, count + 1)]
+
+
+def restore(target, names):
+    """That host's engine and its own containers, these and no others, all run again."""
+    if not target.engine_pids():
+        target.start_engine()
+    states = {}
+    for container in target.engine.containers():
+        name = container["Names"][0].lstrip("/")
+        states[name] = container["State"]
+        if name not in names:
+            target.engine.remove(container["Id"])
+    for name in names:
+        if name not in states:
+            run_container(target, name)
+        elif states[name] != "running":
+            target.engine.start(name)
+
+
+def run_container(target, name, command=None, **config):
+    """`docker run -d` on that host; returns the id."""
+    body = {"Image": "hms-lab", **config}
+    if command:
+        body["Cmd"] = command
+    container = target.engine.create(name, body)
+    target.engine.start(container)
+    return container
+
+
+def docker_view(target):
+    """`docker ps -a` of that host as short id -> state."""
+    return {entry["Id"][:12]: entry["State"] for entry in target.engine.containers()}
+
+
+class LabTest(unittest.TestCase):
+    """A test with files of its own and processes of hms, which are stopped at its end."""
 
     def setUp(self):
-        self.host, count = self.shared_host()
-        self.engine = self.host.engine
-        self.names = [f"c{number:03}" for number in range(1, count + 1)]
-        self._restore_host()
-        self.events = Events(self.engine)
-        self.addCleanup(self.events.close)
         self.folder = tempfile.mkdtemp(prefix="hms-test-")
         self.addCleanup(subprocess.run, ["rm", "-rf", self.folder], check=True)
 
-    def shared_host(self):
-        """The host that the tests of a class share, and how many containers it has."""
-        return host(), CONTAINERS
+    def record_events(self, target, since_s=None):
+        """A recorder on that host's engine until the end of the test; see Events."""
+        events = Events(target.engine, since_s)
+        self.addCleanup(events.close)
+        return events
 
-    def _restore_host(self):
-        if not self.host.engine_pids():
-            self.host.start_engine()
-        states = {}
-        for container in self.engine.containers():
-            name = container["Names"][0].lstrip("/")
-            states[name] = container["State"]
-            if name not in self.names:
-                self.engine.remove(container["Id"])
-        for name in self.names:
-            if name not in states:
-                self.run_container(name)
-            elif states[name] != "running":
-                self.engine.start(name)
-
-    def start_hms(self, inside=False, **options):
-        """Starts hms on the host; stopped, with all its asserts, at the end of the test."""
-        hms = Hms(self, self.host, self.folder, options, inside)
-        self.addCleanup(hms.stop)
-        hms.start()
-        self.addCleanup(self._show_log_of_failure, hms)
-        wait_for(lambda: self.view(hms) == self.docker_view(), "hms sees what Docker sees")
-        return hms
+    def start_process(self, process):
+        """Starts it; stopped, with all its asserts, at the end of the test."""
+        self.addCleanup(process.stop)
+        process.start()
+        self.addCleanup(self._show_log_of_failure, process)
+        return process
 
     def run(self, result=None):
         self._result = result
         return super().run(result)
 
-    def _show_log_of_failure(self, hms):
+    def _show_log_of_failure(self, process):
         if any(test is self for test, _ in self._result.failures + self._result.errors):
-            print(f"\n  the last lines of hms' log:\n{hms.log_tail()}")
+            print(f"\n  the last lines of the log of {process.name}:\n{process.log_tail()}")
+
+
+class IntegrationTest(LabTest):
+    """A test on the shared host, whose own containers (c001, ...) all run when it begins."""
+
+    def setUp(self):
+        super().setUp()
+        self.host, count = self.shared_host()
+        self.engine = self.host.engine
+        self.names = container_names(count)
+        restore(self.host, self.names)
+        self.events = self.record_events(self.host)
+
+    def shared_host(self):
+        """The host that the tests of a class share, and how many containers it has."""
+        return host(), CONTAINERS
+
+    def start_hms(self, inside=False, **options):
+        """Starts hms on the host."""
+        hms = self.start_process(Hms(self, self.host, self.folder, options, inside))
+        wait_for(lambda: self.view(hms) == self.docker_view(), "hms sees what Docker sees")
+        return hms
 
     def state_of(self, container):
         return self.engine.inspect(container)["State"]["Status"]
 
     def docker_view(self):
         """`docker ps -a` as short id -> state."""
-        return {entry["Id"][:12]: entry["State"] for entry in self.engine.containers()}
+        return docker_view(self.host)
 
     def view(self, hms):
         """The same as hms tells it."""
@@ -164,12 +207,7 @@ class IntegrationTest(unittest.TestCase):
 
     def run_container(self, name, command=None, **config):
         """`docker run -d`; returns the id."""
-        body = {"Image": "hms-lab", **config}
-        if command:
-            body["Cmd"] = command
-        container = self.engine.create(name, body)
-        self.engine.start(container)
-        return container
+        return run_container(self.host, name, command, **config)
 
     def docker(self, *arguments, **options):
         """The docker command on this host; it has to succeed."""
@@ -181,14 +219,6 @@ class IntegrationTest(unittest.TestCase):
                                      "DOCKER_BUILDKIT": "0"}, **options)
         self.assertEqual(result.returncode, 0, f"{arguments}: {result.stdout}{result.stderr}")
         return result.stdout
-
-    def kill_engine(self):
-        """dockerd ends as by kill -9; its containerd goes with it, the containers stay."""
-        for pid in self.host.engine_pids():
-            os.kill(pid, 9)
-        wait_for(lambda: not processes.find_command(self.host.lab, self.host.name, "dockerd")
-                 and not processes.find_command(self.host.lab, self.host.name, "containerd"),
-                 "the end of dockerd")
 
     def in_host(self, arguments, text=None):
         """Runs a program of the machine in the host's network namespace; returns its output."""

@@ -35,9 +35,7 @@ class RestartTest(frame.IntegrationTest):
         """The engine again; a recorder on it, since the old one's stream has ended."""
         began_s = time.time()
         self.host.start_engine()
-        events = frame.Events(self.engine, since_s=began_s)
-        self.addCleanup(events.close)
-        return events
+        return self.record_events(self.host, began_s)
 
     def check_scene(self, hms, events):
         self.wait_running(self.names[1:])
@@ -54,7 +52,7 @@ class EngineRestart(RestartTest):
     def test_engine_killed(self):
         hms = self.start_hms()
         self.set_scene(hms)
-        self.kill_engine()
+        self.host.kill_engine()
         frame.wait_for(lambda: hms.request("GET", "/containers")[0] == 200, "REST goes on")
         self.check_scene(hms, self.restart_engine())
 
@@ -81,7 +79,7 @@ class LiveRestore(RestartTest):
 
     def test_engine_killed(self):
         hms = self.start_hms()
-        self.kill_engine()
+        self.host.kill_engine()
         events = self.restart_engine()
         self.wait_same_view(hms)
         time.sleep(SETTLE_S)

@@ -19,7 +19,7 @@ class NetworksTest(frame.IntegrationTest):
         self.addCleanup(self.remove_networks)
 
     def remove_networks(self):
-        self._restore_host()  # a network that is used cannot be removed
+        frame.restore(self.host, self.names)  # a network that is used cannot be removed
         for network in self.networks:
             self.engine.call("DELETE", f"/networks/{network}")
 

@@ -9,6 +9,7 @@ that comes about. Its containerd is the one that dockerd manages.
 import contextlib
 import json
 import os
+import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -100,6 +101,18 @@ class Host:
     def engine_pids(self):
         """Pids of dockerd; none while it is down."""
         return processes.find_command(self.lab, self.name, "dockerd")
+
+    def set_link(self, is_up):
+        """Joins the host to the LAN, or cuts it off."""
+        net.set_link(self.lab, self.port, is_up)
+
+    def kill_engine(self):
+        """dockerd ends as by kill -9; its containerd goes with it, the containers stay."""
+        for pid in self.engine_pids():
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not self.engine_pids()
+                 and not processes.find_command(self.lab, self.name, "containerd"),
+                 f"the end of dockerd of {self.name}", READY_TIMEOUT_S)
 
     def _log_tail(self):
         with open(self.log, encoding="utf-8", errors="replace") as file:

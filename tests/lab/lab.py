@@ -15,7 +15,8 @@ import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
-from . import broker, image, limits, net, processes
+from . import image, limits, net, processes
+from .broker import Broker
 from .errors import LabError
 from .host import Host
 
@@ -33,12 +34,16 @@ class Lab:
         self.folder = record.get("folder") or os.path.join(os.path.abspath(state_dir), name)
         self._signature = os.path.join(self.folder, ".hms-lab")
         self._mount_pins = os.path.join(self.folder, "mnt")
+        self.netns = net.path(net.namespace(name, "lan"))
         longest = os.path.join(self.folder, "h999/exec/containerd/containerd-debug.sock")
         if len(longest) > SOCKET_PATH_MAX:
             raise LabError(f"the path {self.folder} is too long for the sockets in it")
 
     def host(self, number):
         return Host(self.name, self.folder, number)
+
+    def broker(self):
+        return Broker(self.name, self.folder)
 
     def up(self, hosts, containers, broker=False, ipv6=False, live_restore=False):
         """Brings it up, or leaves nothing. A lab that is up already is an error."""
@@ -72,9 +77,9 @@ class Lab:
         with ThreadPoolExecutor(options["hosts"]) as pool:
             hosts = list(pool.map(lambda number: self.host(number).describe(),
                                   range(1, options["hosts"] + 1)))
-        lan = {"netns": net.path(net.namespace(self.name, "lan")), "address": net.LAN_ADDRESS}
+        lan = {"netns": self.netns, "address": net.LAN_ADDRESS}
         return {"name": self.name, "folder": self.folder, "lan": lan, "hosts": hosts,
-                "broker": broker.describe(self.name) if options["broker"] else None}
+                "broker": self.broker().describe() if options["broker"] else None}
 
     @contextlib.contextmanager
     def _locked(self):
@@ -121,7 +126,7 @@ class Lab:
         with ThreadPoolExecutor(options["hosts"] + 1) as pool:
             futures = [pool.submit(create_host, n) for n in range(1, options["hosts"] + 1)]
             if options["broker"]:
-                futures.append(pool.submit(broker.create, self.name, self.folder))
+                futures.append(pool.submit(self.broker().create))
             try:
                 for future in futures:
                     future.result()

@@ -68,19 +68,29 @@ def join_lan(lab, part, port, address):
     return name
 
 
+def set_link(lab, port, is_up):
+    """Plugs a port of the LAN's bridge in, or pulls it out."""
+    ip("-n", namespace(lab, "lan"), "link", "set", port, "up" if is_up else "down")
+
+
 def delete(name):
     subprocess.run(["ip", "netns", "delete", name], capture_output=True)
 
 
+def enter(netns_path):
+    """Moves the calling thread, and nothing else of the process, into that namespace."""
+    with open(netns_path, "rb") as file:
+        if _libc.setns(file.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"setns {netns_path}")
+
+
 def open_socket(netns_path, family=socket.AF_INET, kind=socket.SOCK_STREAM):
-    """A socket that belongs to that namespace. setns(2) moves a thread only, so one is lent."""
+    """A socket that belongs to that namespace; a thread is lent to it."""
     made = []
 
     def make():
         try:
-            with open(netns_path, "rb") as file:
-                if _libc.setns(file.fileno(), CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), f"setns {netns_path}")
+            enter(netns_path)
             made.append(socket.socket(family, kind))
         except OSError as error:
             made.append(error)

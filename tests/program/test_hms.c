@@ -52,6 +52,8 @@ static void test_calls(void **state)
         {"standalone --check-config", out, 0, "[standalone]\ndocker = "},
         {"standalone --check-config --fall 0", err, 1, "hms standalone: --fall '0': must be "},
         {"standalone --fall 0", err, 2, "hms standalone: --fall '0': must be "},
+        {"manager", err, 2, "hms manager: --broker must be given\n"},
+        {"controller --help", out, 0, "Usage: hms controller [OPTION]...\n"},
     };
     size_t i;
 

@@ -1,4 +1,4 @@
-/* The options of `hms standalone`: names and defaults that others rely on, bounds, derived ones. */
+/* The options of the commands: names and defaults that others rely on, bounds, derived ones. */
 #include "options.h"
 
 #include <arpa/inet.h>
@@ -15,29 +15,39 @@
 #include "main_address.h"
 
 struct run {
-    struct hms_standalone_options options;
+    struct hms_options options;
     struct hms_config *config;
     int status; /* -1: it would go on */
     char *out;
     char *err;
 };
 
-static struct run load(const char *first, const char *second)
+#define ARGS_MAX 8
+
+static struct run load_command(const struct hms_config_spec *spec, const char *const *args)
 {
-    char *argv[] = {"standalone", (char *)first, (char *)second, NULL};
+    char *argv[ARGS_MAX + 2] = {(char *)spec->command};
     struct run run = {.status = -1};
     size_t out_size, err_size;
     FILE *out = open_memstream(&run.out, &out_size);
     FILE *err = open_memstream(&run.err, &err_size);
-    int argc = first == NULL ? 1 : second == NULL ? 2 : 3;
+    int argc = 1;
 
-    if (hms_config_load(&run.config, &hms_standalone_spec, argc, argv, &run.options, out, err,
-                        &run.status))
+    for (; *args != NULL; args++)
+        argv[argc++] = (char *)*args;
+    if (hms_config_load(&run.config, spec, argc, argv, &run.options, out, err, &run.status))
         run.status = -1;
     fclose(out);
     fclose(err);
     return run;
 }
+
+static struct run load(const char *first, const char *second)
+{
+    return load_command(&hms_standalone_spec, (const char *const[]){first, second, NULL});
+}
+
+#define LOAD(spec, ...) load_command(&(spec), (const char *const[]){__VA_ARGS__, NULL})
 
 static void end(struct run *run)
 {
@@ -48,7 +58,8 @@ static void end(struct run *run)
 
 static int clear_environment(void **state)
 {
-    static const char *const names[] = {"DOCKER_HOST", "STATE_DIRECTORY", "XDG_STATE_HOME"};
+    static const char *const names[] = {"DOCKER_HOST", "STATE_DIRECTORY", "XDG_STATE_HOME",
+                                        "HMS_BROKER_PASSWORD"};
     size_t i;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -114,6 +125,19 @@ static void test_words(void **state)
     end(&run);
 }
 
+static void assert_refused(const struct hms_config_spec *spec, const char *first,
+                           const char *second, const char *error)
+{
+    struct run run = LOAD(*spec, first, second);
+    char *whole =
+        hms_asprintf("hms %s: %s\nTry 'hms %s --help'.\n", spec->command, error, spec->command);
+
+    assert_string_equal(run.err, whole);
+    assert_int_equal(run.status, 2);
+    free(whole);
+    end(&run);
+}
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -143,16 +167,8 @@ static void test_refused(void **state)
     };
     size_t i;
 
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct run run = load(cases[i].first, cases[i].second);
-        char *whole =
-            hms_asprintf("hms standalone: %s\nTry 'hms standalone --help'.\n", cases[i].error);
-
-        assert_string_equal(run.err, whole);
-        assert_int_equal(run.status, 2);
-        free(whole);
-        end(&run);
-    }
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_refused(&hms_standalone_spec, cases[i].first, cases[i].second, cases[i].error);
 }
 
 static void test_accepted_places(void **state)
@@ -228,14 +244,86 @@ static void test_main_address(void **state)
     free(text);
 }
 
+#define BROKER "--broker=amqp://me@there:5673/here"
+
+static void test_broker(void **state)
+{
+    struct run run = LOAD(hms_manager_spec, BROKER, "--address=10.0.0.1");
+
+    assert_string_equal(run.err, "");
+    assert_string_equal(run.options.broker.url, "amqp://me@there:5673/here");
+    assert_string_equal(run.options.broker.address, "10.0.0.1");
+    assert_int_equal(run.options.broker.heartbeat_s, 5);
+    assert_null(run.options.broker.password);
+    assert_null(run.options.broker.password_file);
+    end(&run);
+    setenv("HMS_BROKER_PASSWORD", "4711", 1);
+    run = LOAD(hms_controller_spec, "--broker=amqps://there", "--broker-password-file=/run/p",
+               "--broker-ca=/ca", "--broker-cert=/cert", "--broker-key=/key",
+               "--broker-heartbeat-s=3600");
+    assert_string_equal(run.err, "");
+    assert_string_equal(run.options.broker.password, "4711");
+    assert_string_equal(run.options.broker.password_file, "/run/p");
+    assert_string_equal(run.options.broker.ca_file, "/ca");
+    assert_string_equal(run.options.broker.cert_file, "/cert");
+    assert_string_equal(run.options.broker.key_file, "/key");
+    assert_int_equal(run.options.broker.heartbeat_s, 3600);
+    end(&run);
+    run = LOAD(hms_controller_spec, BROKER, "--check-config");
+    assert_non_null(strstr(run.out, "\n; broker-password = (hidden) ; environment "));
+    assert_null(strstr(run.out, "4711"));
+    end(&run);
+}
+
+static void test_broker_refused(void **state)
+{
+    static const char tls[] = "--broker-ca, --broker-cert and --broker-key need an amqps:// broker";
+    static const char *const broker = BROKER;
+    struct run run;
+
+    assert_refused(&hms_manager_spec, NULL, NULL, "--broker must be given");
+    assert_refused(&hms_controller_spec, NULL, NULL, "--broker must be given");
+    assert_refused(&hms_standalone_spec, broker, NULL, "unknown option '--broker'");
+    assert_refused(&hms_manager_spec, broker, "--broker-ca=/ca", tls);
+    assert_refused(&hms_manager_spec, broker, "--broker-key=/key", tls);
+    assert_refused(&hms_manager_spec, "--broker=amqps://there", "--broker-cert=/cert",
+                   "--broker-cert and --broker-key need each other");
+    assert_refused(&hms_manager_spec, broker, "--broker-heartbeat-s=0",
+                   "--broker-heartbeat-s '0': must be a whole number from 1 to 3600 s");
+    assert_refused(&hms_manager_spec, broker, "--broker-password=x",
+                   "unknown option '--broker-password'; did you mean '--broker-password-file'?");
+    run = LOAD(hms_manager_spec, "--broker=http://there");
+    assert_non_null(strstr(run.err, "--broker 'http://there': must be "));
+    assert_int_equal(run.status, 2);
+    end(&run);
+}
+
+/* What concerns containers is the manager's, what concerns users the controller's. */
+static void test_whose_options(void **state)
+{
+    static const char *const broker = BROKER;
+
+    assert_refused(&hms_manager_spec, broker, "--listen=unix:/x", "unknown option '--listen'");
+    assert_refused(&hms_controller_spec, broker, "--supervise=all", "unknown option '--supervise'");
+}
+
 /* Every default passes its own bounds and every row is described; so --check-config succeeds. */
 static void test_help_and_check(void **state)
 {
-    struct run run = load("--help", NULL);
+    static const struct hms_config_spec *const specs[] = {&hms_standalone_spec, &hms_manager_spec,
+                                                          &hms_controller_spec};
+    struct run run;
     const char *line;
+    size_t i;
 
-    for (line = run.out; *line != '\0'; line += strcspn(line, "\n") + 1)
-        assert_true(strcspn(line, "\n") < 80);
+    for (i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+        run = LOAD(*specs[i], "--help");
+        for (line = run.out; *line != '\0'; line += strcspn(line, "\n") + 1)
+            assert_true(strcspn(line, "\n") < 80);
+        assert_non_null(strstr(run.out, "\n  --address IPV4 "));
+        end(&run);
+    }
+    run = load("--help", NULL);
     assert_non_null(strstr(run.out, "\n  --stop-grace-ms MS "));
     assert_non_null(strstr(run.out, "(0 to 3600000 ms; default: 250)"));
     end(&run);
@@ -252,7 +340,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_defaults),        TEST(test_words),          TEST(test_refused),
         TEST(test_accepted_places), TEST(test_docker_host),    TEST(test_state_dir),
-        TEST(test_main_address),    TEST(test_help_and_check),
+        TEST(test_main_address),    TEST(test_broker),         TEST(test_broker_refused),
+        TEST(test_whose_options),   TEST(test_help_and_check),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
