@@ -356,7 +356,7 @@ static void versions_are_logged(void **state)
     add(world, 2);
     reply = hms_report_reply(world->report);
     rewind(world->log_file);
-    for (version = 1; version <= 2; version++) {
+    for (version = 0; version <= 2; version++) {
         line = json_loadf(world->log_file, JSON_DISABLE_EOF_CHECK, NULL);
         assert_non_null(line);
         assert_int_equal(number(line, "version"), version);
