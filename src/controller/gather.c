@@ -77,6 +77,17 @@ static void check_at(struct hms_gather *gather, int64_t at_ms)
     uv_timer_start(&gather->check, on_check, (uint64_t)(at_ms - now_ms(gather)), 0);
 }
 
+/* That all of them are stale without the bus, the bus has said already. */
+static void log_state(struct hms_gather *gather, const struct hms_host *host)
+{
+    enum hms_log_level level = host->state == HMS_HOST_ONLINE ? HMS_LOG_INFO : HMS_LOG_WARN;
+
+    if (gather->hearing_ms == HMS_SYNC_DEAF)
+        level = HMS_LOG_DEBUG;
+    hms_log(gather->log, level, MODULE, "host %s is %s", host->address,
+            hms_host_state_name(host->state));
+}
+
 static void review(struct hms_gather *gather, struct hms_host *host)
 {
     enum hms_host_state before = host->state;
@@ -89,8 +100,7 @@ static void review(struct hms_gather *gather, struct hms_host *host)
 
     hms_registry_check(gather->registry, host, &times);
     if (host->state != before)
-        hms_log(gather->log, host->state == HMS_HOST_ONLINE ? HMS_LOG_INFO : HMS_LOG_WARN, MODULE,
-                "host %s is %s", host->address, hms_host_state_name(host->state));
+        log_state(gather, host);
     if (hms_sync_is_due(&host->sync))
         schedule(gather);
     check_at(gather,
