@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/ssh_askpass.h"
 #include "core/suggest.h"
 #include "daemon.h"
 
@@ -61,6 +62,8 @@ int main(int argc, char **argv)
     const char *word = argc > 1 ? argv[1] : NULL;
     size_t i;
 
+    if (hms_ssh_askpass_is_wanted())
+        return hms_ssh_askpass_main();
     hms_alloc_install();
     if (word == NULL) {
         print_help(stderr);

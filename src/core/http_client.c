@@ -63,7 +63,7 @@ struct hms_http_request {
     int64_t date_s;
     int64_t stall_timeout_ms; /* 0: none */
     int64_t moved_bytes;      /* when it was last looked at, */
-    int64_t moved_ms;         /* and since when it is so many (monotonic) */
+    int64_t still_ms;         /* and for how long it has been so many */
     int ready;                /* is in the client's ready list */
     int header_told;          /* on_data knows that the header came */
     int header_came;          /* of a final answer */
@@ -132,10 +132,7 @@ static void run(struct hms_http_request *request)
     TAILQ_INSERT_TAIL(&client->running, request, link);
     if (curl_multi_add_handle(client->multi, request->easy) != CURLM_OK)
         abort();
-    if (request->stall_timeout_ms == 0)
-        return;
-    request->moved_ms = hms_clock_mono_ms();
-    if (!uv_is_active((uv_handle_t *)&client->stall))
+    if (request->stall_timeout_ms > 0 && !uv_is_active((uv_handle_t *)&client->stall))
         uv_timer_start(&client->stall, on_stall_timer, STALL_CHECK_MS, STALL_CHECK_MS);
 }
 
@@ -293,45 +290,47 @@ static int64_t count_moved(const struct hms_http_request *request)
     return sent - queued + received + (int64_t)request->header_bytes;
 }
 
-/* The first call that has stalled; tells also how many there are that may. */
-static struct hms_http_request *find_stalled(struct hms_http_client *client, int *count)
+/* Looks at a call that may stall: whether it has. Time is counted in looks, so that a pause of this
+ * whole process is none of the call's. */
+static int has_stalled(struct hms_http_request *request)
 {
-    int64_t now_ms = hms_clock_mono_ms(), moved_bytes;
-    struct hms_http_request *request;
+    int64_t moved_bytes = count_moved(request);
 
-    *count = 0;
+    request->still_ms =
+        moved_bytes == request->moved_bytes ? request->still_ms + STALL_CHECK_MS : 0;
+    request->moved_bytes = moved_bytes;
+    return request->still_ms >= request->stall_timeout_ms;
+}
+
+static void end_stalled(struct hms_http_request *request)
+{
+    char reason[64];
+
+    snprintf(reason, sizeof(reason), "no byte moved for %.1f s",
+             (double)request->stall_timeout_ms / 1000.0);
+    finish(request, HMS_ETIMEDOUT, reason);
+}
+
+/* Looks at every call that may stall; one that has ends, and the list may be another one then: the
+ * rest has its turn at the next look. */
+static void on_stall_timer(uv_timer_t *timer)
+{
+    struct hms_http_client *client = timer->data;
+    struct hms_http_request *request, *stalled = NULL;
+    int count = 0;
+
     TAILQ_FOREACH(request, &client->running, link)
     {
         if (request->stall_timeout_ms == 0)
             continue;
-        ++*count;
-        moved_bytes = count_moved(request);
-        if (moved_bytes != request->moved_bytes) {
-            request->moved_bytes = moved_bytes;
-            request->moved_ms = now_ms;
-        } else if (now_ms - request->moved_ms >= request->stall_timeout_ms) {
-            return request;
-        }
-    }
-    return NULL;
-}
-
-static void on_stall_timer(uv_timer_t *timer)
-{
-    struct hms_http_client *client = timer->data;
-    struct hms_http_request *request;
-    char reason[128];
-    int count;
-
-    while ((request = find_stalled(client, &count)) != NULL) {
-        snprintf(reason, sizeof(reason), "no byte moved for %.0f s",
-                 (double)request->stall_timeout_ms / 1000.0);
-        finish(request, HMS_ETIMEDOUT, reason);
-        if (client->closing)
-            return;
+        count++;
+        if (has_stalled(request) && stalled == NULL)
+            stalled = request;
     }
     if (count == 0)
         uv_timer_stop(timer);
+    if (stalled != NULL)
+        end_stalled(stalled);
 }
 
 /* --- what curl brought goes to the users ---------------------------------------------------- */

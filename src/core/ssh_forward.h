@@ -3,11 +3,14 @@
  * forwards a local socket in a private folder to it.
  *
  * It uses the user's own ssh configuration, known hosts, and (unless a key or a password is given)
- * keys and agent. A host whose key is not known is refused, never asked about nor remembered.
+ * keys and agent. A host whose key is not known is refused, never asked about nor remembered. A
+ * password needs main() to serve ssh_askpass.h. The child ends with this process, however that
+ * ends.
  */
 #ifndef HMS_CORE_SSH_FORWARD_H
 #define HMS_CORE_SSH_FORWARD_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -23,8 +26,8 @@ struct hms_ssh_forward_options {
     const char *host_key;    /* NULL, or one that is accepted beside the user's known hosts: an
                               * OpenSSH public key line, "ssh-ed25519 AAAA..." */
     const char *private_key; /* NULL, the path of a key file, or the key itself as PEM text (it has
-                              * "-----BEGIN " in it; it never touches a disk). Then no other key and
-                              * no agent is used */
+                              * "-----BEGIN " in it; it never touches a disk). Then no agent is
+                              * used, nor other keys but those the user's configuration names */
     const char *password;    /* NULL, or the account's; with private_key the key's passphrase */
     int64_t timeout_ms;      /* until the forward is up, 1000 to 600000 */
 };
@@ -51,20 +54,13 @@ int hms_ssh_forward_open(struct hms_ssh_forward **forward, uv_loop_t *loop, stru
                          hms_ssh_forward_ready_fn on_ready, hms_ssh_forward_end_fn on_end,
                          void *arg, char *error, size_t error_size);
 
-/* What ssh complained of last while the forward is up, in clear words ("the host cannot connect to
- * /var/run/docker.sock ..."), "" if of nothing: tells why a connection through it ended. Borrowed
- * until the loop turns. */
-const char *hms_ssh_forward_complaint(const struct hms_ssh_forward *forward);
+/* What ssh has complained of since the forward is up, in clear words ("the host cannot connect to
+ * the engine's socket ..."), "" if of nothing: tells why a connection through it ended. Borrowed
+ * until the next call. */
+const char *hms_ssh_forward_complaint(struct hms_ssh_forward *forward);
 
 /* Ends ssh and removes the private folder; closed(arg) runs from the loop when the child is reaped
  * and all is released. No other callback runs from here on. */
 void hms_ssh_forward_close(struct hms_ssh_forward *forward, void (*closed)(void *arg), void *arg);
-
-/*
- * ssh asks for a password by running this program again, with a mark in its environment. main()
- * must look for it first: if hms_ssh_askpass_is_wanted(), it returns hms_ssh_askpass_main().
- */
-int hms_ssh_askpass_is_wanted(void);
-int hms_ssh_askpass_main(void);
 
 #endif

@@ -102,6 +102,10 @@ class Confined(Hms):
                 "--ambient-caps=+net_raw", "--bounding-set=-all,+net_raw", "--no-new-privs",
                 *words[at:]]
 
+    def _listen(self):
+        super()._listen()
+        os.chmod(self._notify_path, 0o777)  # as systemd's own
+
 
 class Rights(frame.IntegrationTest):
     def test_rights_of_the_unit_are_enough(self):
