@@ -48,6 +48,7 @@ static const char *const all_commands[] = {"standalone", "manager", "controller"
 /* In the order of the enums that they stand for. */
 static const char *const supervise_words[] = {"seen", "all", "labelled", NULL};
 static const char *const on_stop_words[] = {"start", "respect", NULL};
+static const char *const sync_words[] = {"push", "pull", NULL};
 static const char *const log_format_words[] = {"text", "json", NULL};
 static const char *const log_level_words[] = {"debug", "info", "warn", "error", NULL};
 
@@ -350,9 +351,21 @@ static const struct hms_option all_options[] = {
     },
     {
         MS("aggregation-ms", controller.aggregation_ms, 1, HOUR_MS),
-        IN("Reporting", ON_PLATFORM),
-        .help = "time between two gatherings of what changed",
+        IN("Reporting", EVERYWHERE),
+        .help = "least time between two updates of what changed; pulling: between two gatherings",
         .fallback = "100",
+    },
+    {
+        ENUM("sync", manager.sync, sync_words),
+        IN("Reporting", EVERYWHERE),
+        .help = "managers push what changed, or raise a flag and the controller pulls everything",
+        .fallback = "push",
+    },
+    {
+        PERCENT("loss-step", manager.loss_step_pct),
+        IN("Reporting", ON_HOST),
+        .help = "packet loss that moves by less, and not to or from nothing, is no change to tell",
+        .fallback = "5",
     },
     {
         MS("expiry-ms", controller.expiry_ms, SECOND_MS, WEEK_MS),
@@ -411,6 +424,8 @@ static int finish(void *target, char *error, size_t error_size)
         return HMS_EINVAL;
     }
     options->controller.address = options->manager.address;
+    options->controller.sync = options->manager.sync;
+    options->manager.aggregation_ms = options->controller.aggregation_ms;
     options->controller.reply_timeout_ms = REPLY_TIMEOUT_MS;
     options->broker.address = options->manager.address;
     return check_tls(&options->broker, error, error_size);

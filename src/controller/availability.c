@@ -21,8 +21,8 @@ static void add(struct hms_availability *availability, int64_t minute, int64_t s
 
     if (bucket->minute != minute)
         *bucket = (struct hms_availability_bucket){.minute = minute};
-    bucket->supervised_ms += span_ms * (int64_t)availability->supervised;
-    bucket->up_ms += span_ms * (int64_t)availability->up;
+    bucket->total_ms += span_ms * (int64_t)availability->total;
+    bucket->good_ms += span_ms * (int64_t)availability->good;
 }
 
 /* Spreads the time since the last change over its minutes. */
@@ -46,29 +46,29 @@ static void advance(struct hms_availability *availability, int64_t now_ms)
     availability->since_ms = now_ms;
 }
 
-void hms_availability_set(struct hms_availability *availability, int64_t now_ms, size_t supervised,
-                          size_t up)
+void hms_availability_set(struct hms_availability *availability, int64_t now_ms, size_t total,
+                          size_t good)
 {
     advance(availability, now_ms);
-    availability->supervised = supervised;
-    availability->up = up;
+    availability->total = total;
+    availability->good = good;
 }
 
 int hms_availability_pct(struct hms_availability *availability, int64_t now_ms, double *pct)
 {
     int64_t oldest = now_ms / MINUTE_MS - HMS_AVAILABILITY_MINUTES + 1;
-    int64_t supervised_ms = 0, up_ms = 0;
+    int64_t total_ms = 0, good_ms = 0;
     size_t i;
 
     advance(availability, now_ms);
     for (i = 0; i < HMS_AVAILABILITY_MINUTES; i++) {
         if (availability->buckets[i].minute < oldest)
             continue;
-        supervised_ms += availability->buckets[i].supervised_ms;
-        up_ms += availability->buckets[i].up_ms;
+        total_ms += availability->buckets[i].total_ms;
+        good_ms += availability->buckets[i].good_ms;
     }
-    if (supervised_ms == 0)
+    if (total_ms == 0)
         return HMS_ENOENT;
-    *pct = 100.0 * (double)up_ms / (double)supervised_ms;
+    *pct = 100.0 * (double)good_ms / (double)total_ms;
     return HMS_OK;
 }

@@ -138,10 +138,12 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
 {
     struct hms_controller *controller = hms_calloc(1, sizeof(*controller));
     struct hms_gather_options gather = {
+        .sync = options->sync,
         .aggregation_ms = options->aggregation_ms,
         .reply_timeout_ms = options->reply_timeout_ms,
         .expiry_ms = options->expiry_ms,
     };
+    struct hms_platform_sources platform;
 
     controller->loop = hms_loop_uv(loop);
     controller->log = log;
@@ -152,7 +154,9 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
                                         on_change, controller);
     controller->dispatcher = hms_dispatcher_new(bus, controller->registry, controller->gather,
                                                 options->reply_timeout_ms);
-    controller->platform = hms_platform_new(controller->registry, now_ms(controller));
+    platform = (struct hms_platform_sources){
+        .registry = controller->registry, .gather = controller->gather, .bus = bus};
+    controller->platform = hms_platform_new(&platform, now_ms(controller));
     return controller;
 }
 

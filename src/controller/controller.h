@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/sync_mode.h"
+
 struct hms_bus;
 struct hms_controller;
 struct hms_log;
@@ -19,7 +21,8 @@ struct hms_controller_options {
     const char *address;          /* this controller's own address on the bus, IPv4 text */
     int64_t aggregation_ms;       /* between two gatherings of pending updates; 1 to 3600000 */
     int64_t reply_timeout_ms;     /* of a manager's reply; the contract says 5000 */
-    int64_t expiry_ms; /* without a sign of life a host is offline; the peer has 300000 */
+    int64_t expiry_ms;       /* without a sign of life a host is offline; the peer has 300000 */
+    enum hms_sync_mode sync; /* pulling: what managers push counts as a flag only */
 };
 
 /*

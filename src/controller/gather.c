@@ -1,6 +1,6 @@
 /*
  * The I/O around sync.h. Owns two timers: one runs for the next aggregation, and only while a host
- * is due; the other looks every second for hosts that fell silent.
+ * is due; the other for the first moment at which a host that stays silent would change its state.
  */
 #include "controller/gather.h"
 
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/notice.h"
 #include "controller/registry.h"
 #include "core/alloc.h"
 #include "core/bus.h"
@@ -16,8 +17,7 @@
 #include "core/json.h"
 #include "core/log.h"
 
-#define MODULE          "controller"
-#define CHECK_PERIOD_MS 1000
+#define MODULE "controller"
 
 /* One give_content under way. */
 struct hms_gather_ask {
@@ -38,6 +38,10 @@ struct hms_gather {
 
     uv_timer_t aggregation;
     uv_timer_t check;
+    int64_t check_ms;   /* when it runs, if it is active */
+    int64_t hearing_ms; /* since when the bus carries messages, or HMS_SYNC_DEAF */
+    struct hms_bus_watch watch;
+    struct hms_gather_drops drops;
     int open_timers;
     int is_ready;
     int closing;
@@ -47,6 +51,7 @@ struct hms_gather {
 };
 
 static void on_aggregation(uv_timer_t *timer);
+static void on_check(uv_timer_t *timer);
 
 static int64_t now_ms(const struct hms_gather *gather)
 {
@@ -60,16 +65,42 @@ static void schedule(struct hms_gather *gather)
                        (uint64_t)gather->options.aggregation_ms, 0);
 }
 
+static void check_at(struct hms_gather *gather, int64_t at_ms)
+{
+    if (gather->closing || at_ms == INT64_MAX ||
+        (uv_is_active((uv_handle_t *)&gather->check) && gather->check_ms <= at_ms))
+        return;
+    gather->check_ms = at_ms;
+    uv_timer_start(&gather->check, on_check, (uint64_t)(at_ms - now_ms(gather)), 0);
+}
+
 static void review(struct hms_gather *gather, struct hms_host *host)
 {
     enum hms_host_state before = host->state;
+    struct hms_registry_times times = {
+        .now_ms = now_ms(gather),
+        .wall_ns = hms_clock_wall_ns(),
+        .hearing_ms = gather->hearing_ms,
+        .expiry_ms = gather->options.expiry_ms,
+    };
 
-    hms_registry_check(gather->registry, host, now_ms(gather), gather->options.expiry_ms);
+    hms_registry_check(gather->registry, host, &times);
     if (host->state != before)
         hms_log(gather->log, host->state == HMS_HOST_ONLINE ? HMS_LOG_INFO : HMS_LOG_WARN, MODULE,
                 "host %s is %s", host->address, hms_host_state_name(host->state));
     if (hms_sync_is_due(&host->sync))
         schedule(gather);
+    check_at(gather,
+             hms_sync_deadline(&host->sync, times.now_ms, times.hearing_ms, times.expiry_ms));
+}
+
+static void review_all(struct hms_gather *gather)
+{
+    size_t i;
+
+    for (i = 0; i < hms_registry_count(gather->registry); i++)
+        review(gather, hms_registry_at(gather->registry, i));
+    gather->on_change(gather->arg);
 }
 
 /* Every event of a host ends here: its state, the next aggregation, whoever counts. */
@@ -93,9 +124,22 @@ static void release(struct hms_gather_wait *waits, int error)
 
 static int ask(struct hms_gather *gather, struct hms_host *host, struct hms_gather_wait *waits);
 
+/* The other side of the true information availability: docs/wire.md. */
+static void log_version(struct hms_gather *gather, const struct hms_host *host)
+{
+    struct hms_sync_point point = host->sync.content;
+
+    if (point.epoch == 0 || !hms_log_enabled(gather->log, HMS_LOG_DEBUG))
+        return;
+    hms_log_fields(gather->log, HMS_LOG_DEBUG, MODULE,
+                   json_pack("{s:I, s:I, s:s}", "epoch", (json_int_t)point.epoch, "version",
+                             (json_int_t)point.version, "address", host->address),
+                   "content of %s is at version %lld", host->address, (long long)point.version);
+}
+
 static void note_ready(struct hms_gather *gather, const struct hms_host *host)
 {
-    if (gather->is_ready || !hms_json_bool(host->report, "ready", 1))
+    if (gather->is_ready || !host->has_content || !hms_json_bool(host->report, "ready", 1))
         return;
     gather->is_ready = 1;
     hms_log(gather->log, HMS_LOG_INFO, MODULE, "ready: %s tells of %zu containers", host->address,
@@ -109,15 +153,17 @@ static int take_answer(struct hms_gather *gather, struct hms_host *host, int err
 
     if (error == HMS_OK) {
         error = hms_registry_answered(gather->registry, host, reply, now_ms(gather),
-                                      hms_clock_wall_ns(), text, sizeof(text));
+                                      hms_clock_wall_ns(), text);
     } else {
-        hms_registry_ask_failed(gather->registry, host, now_ms(gather));
+        hms_registry_ask_failed(gather->registry, host);
         snprintf(text, sizeof(text), "%s", hms_strerror(error));
     }
-    if (error == HMS_OK)
+    if (error == HMS_OK) {
+        log_version(gather, host);
         note_ready(gather, host);
-    else
+    } else {
         hms_log(gather->log, HMS_LOG_DEBUG, MODULE, "no content from %s: %s", host->address, text);
+    }
     return error;
 }
 
@@ -131,18 +177,25 @@ static void on_answer(void *arg, int error, const json_t *reply)
     free(request);
     host->ask = NULL;
     error = take_answer(gather, host, error, reply);
-    if (later != NULL && (error != HMS_OK || (error = ask(gather, host, later)) != HMS_OK))
-        release(later, error);
     settle(gather, host);
+    if (later != NULL && error == HMS_OK && hms_sync_is_pending(&host->sync)) {
+        error = ask(gather, host, later);
+        if (error == HMS_OK)
+            later = NULL;
+    }
+    release(later, error);
     release(waits, error);
 }
 
-/* Returns 0 or HMS_ELIMIT. */
+/* Returns 0, HMS_ELIMIT, or HMS_EUNREACHABLE while the bus has no contact. */
 static int ask(struct hms_gather *gather, struct hms_host *host, struct hms_gather_wait *waits)
 {
-    struct hms_gather_ask *request = hms_calloc(1, sizeof(*request));
+    struct hms_gather_ask *request;
     int error;
 
+    if (gather->hearing_ms == HMS_SYNC_DEAF)
+        return HMS_EUNREACHABLE;
+    request = hms_calloc(1, sizeof(*request));
     request->gather = gather;
     request->host = host;
     request->waits = waits;
@@ -170,7 +223,7 @@ int hms_gather_refresh(struct hms_gather *gather, struct hms_host *host,
         return HMS_ELIMIT;
     if (host->ask == NULL)
         return ask(gather, host, wait);
-    list = host->sync.again ? &host->ask->later : &host->ask->waits;
+    list = hms_sync_may_fall_short(&host->sync) ? &host->ask->later : &host->ask->waits;
     wait->next = *list;
     *list = wait;
     return HMS_OK;
@@ -184,41 +237,71 @@ static void on_aggregation(uv_timer_t *timer)
     for (i = 0; i < hms_registry_count(gather->registry); i++) {
         struct hms_host *host = hms_registry_at(gather->registry, i);
 
-        if (hms_sync_is_due(&host->sync) && ask(gather, host, NULL) != HMS_OK)
+        if (hms_sync_is_due(&host->sync) && ask(gather, host, NULL) == HMS_ELIMIT)
             schedule(gather);
     }
 }
 
 /* ---- hearing ---- */
 
-static void drop(struct hms_gather *gather, const char *why, const char *what)
+static void drop(struct hms_gather *gather, uint64_t *counter, const char *why, const char *what)
 {
+    ++*counter;
     if (hms_log_limit_pass(&gather->dropped_limit, now_ms(gather)))
-        hms_log(gather->log, HMS_LOG_WARN, MODULE, "notification dropped: %s (%s)", why,
-                what ? what : "-");
+        hms_log(gather->log, HMS_LOG_WARN, MODULE, "notification%s%s dropped: %s",
+                what ? " of " : "", what ? what : "", why);
+}
+
+static void hear(struct hms_gather *gather, struct hms_host *host, const struct hms_notice *notice)
+{
+    if (host->notifications == 0)
+        hms_log(gather->log, HMS_LOG_INFO, MODULE, "host %s appeared", host->address);
+    switch (
+        hms_registry_heard(gather->registry, host, notice, now_ms(gather), hms_clock_wall_ns())) {
+    case HMS_SYNC_FOLLOWS:
+        log_version(gather, host);
+        note_ready(gather, host);
+        break;
+    case HMS_SYNC_KNOWN:
+        gather->drops.repeated += notice->kind == HMS_NOTICE_UPDATE;
+        break;
+    case HMS_SYNC_GAP:
+        gather->drops.gaps++;
+        break;
+    case HMS_SYNC_FLAGGED:
+    case HMS_SYNC_NEW_LIFE:
+        break;
+    }
+    settle(gather, host);
 }
 
 void hms_gather_notified(struct hms_gather *gather, const json_t *message)
 {
-    const char *command = hms_json_string(message, "command");
-    const char *address = hms_json_string(message, "address");
+    char error[HMS_JSON_ERROR_SIZE];
+    struct hms_notice notice;
     struct hms_host *host;
-    int error;
 
-    if (command == NULL || (strcmp(command, "live") != 0 && strcmp(command, "update") != 0)) {
-        drop(gather, "unknown command", command);
+    switch (hms_notice_read(&notice, message, error)) {
+    case HMS_OK:
+        break;
+    case HMS_ENOENT:
+        drop(gather, &gather->drops.unknown, error, NULL);
+        return;
+    default:
+        drop(gather, &gather->drops.malformed, error, notice.address);
         return;
     }
-    error = address ? hms_registry_enter(gather->registry, address, &host) : HMS_EINVAL;
-    if (error != HMS_OK) {
-        drop(gather, error == HMS_ELIMIT ? "too many hosts" : "address is no IPv4 text", address);
+    if (hms_registry_enter(gather->registry, notice.address, &host) != HMS_OK) {
+        drop(gather, &gather->drops.strangers, "too many hosts", notice.address);
         return;
     }
-    if (host->notifications == 0)
-        hms_log(gather->log, HMS_LOG_INFO, MODULE, "host %s appeared", host->address);
-    hms_registry_heard(gather->registry, host, now_ms(gather), hms_clock_wall_ns(),
-                       hms_json_int(message, "period_ms", 0));
-    settle(gather, host);
+    if (hms_host_count_after(host, notice.removed, notice.changed) > HMS_NOTICE_CONTAINERS_MAX) {
+        drop(gather, &gather->drops.malformed, "too many containers", notice.address);
+        return;
+    }
+    if (gather->options.sync == HMS_SYNC_PULL && notice.kind == HMS_NOTICE_UPDATE)
+        notice.point = (struct hms_sync_point){0};
+    hear(gather, host, &notice);
 }
 
 void hms_gather_changed(struct hms_gather *gather, struct hms_host *host)
@@ -232,14 +315,43 @@ int hms_gather_is_ready(const struct hms_gather *gather)
     return gather->is_ready;
 }
 
+const struct hms_gather_drops *hms_gather_drops(const struct hms_gather *gather)
+{
+    return &gather->drops;
+}
+
+/* ---- silence ---- */
+
 static void on_check(uv_timer_t *timer)
 {
-    struct hms_gather *gather = timer->data;
+    review_all(timer->data);
+}
+
+/* Managers that tell no version cannot tell what we missed either. */
+static void doubt_unversioned(struct hms_gather *gather)
+{
     size_t i;
 
-    for (i = 0; i < hms_registry_count(gather->registry); i++)
-        review(gather, hms_registry_at(gather->registry, i));
-    gather->on_change(gather->arg);
+    for (i = 0; i < hms_registry_count(gather->registry); i++) {
+        struct hms_host *host = hms_registry_at(gather->registry, i);
+
+        if (host->sync.content.epoch == 0)
+            hms_registry_changed(gather->registry, host);
+    }
+}
+
+static void on_contact(void *arg, enum hms_bus_contact contact)
+{
+    struct hms_gather *gather = arg;
+    int was_deaf = gather->hearing_ms == HMS_SYNC_DEAF;
+    int is_deaf = contact == HMS_BUS_DOWN;
+
+    if (is_deaf == was_deaf)
+        return;
+    gather->hearing_ms = is_deaf ? HMS_SYNC_DEAF : now_ms(gather);
+    if (was_deaf)
+        doubt_unversioned(gather);
+    review_all(gather);
 }
 
 /* ---- life ---- */
@@ -274,7 +386,10 @@ void hms_gather_start(struct hms_gather *gather)
     gather->aggregation.data = gather;
     gather->check.data = gather;
     gather->open_timers = 2;
-    uv_timer_start(&gather->check, on_check, CHECK_PERIOD_MS, CHECK_PERIOD_MS);
+    gather->hearing_ms =
+        hms_bus_contact(gather->bus) == HMS_BUS_DOWN ? HMS_SYNC_DEAF : now_ms(gather);
+    gather->watch = (struct hms_bus_watch){.fn = on_contact, .arg = gather};
+    hms_bus_watch(gather->bus, &gather->watch);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -296,6 +411,7 @@ void hms_gather_close(struct hms_gather *gather, void (*closed)(void *arg), void
     gather->closing = 1;
     gather->closed_fn = closed;
     gather->closed_arg = arg;
+    hms_bus_unwatch(&gather->watch);
     for (i = 0; i < hms_registry_count(gather->registry); i++) {
         struct hms_gather_ask *request = hms_registry_at(gather->registry, i)->ask;
 

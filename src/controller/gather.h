@@ -1,7 +1,7 @@
 /*
- * Gathers what the managers have to tell: hears their notifications, sends give_content every
- * aggregation time to those that are due (sync.h), at most one at a time to each, and keeps the
- * registry's view of who is online.
+ * Gathers what the managers have to tell: hears their notifications, applies what is pushed with
+ * them, sends give_content every aggregation time to those that are due (sync.h), at most one at a
+ * time to each, and keeps the registry's view of who is online.
  */
 #ifndef HMS_CONTROLLER_GATHER_H
 #define HMS_CONTROLLER_GATHER_H
@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "core/sync_mode.h"
+
 struct hms_bus;
 struct hms_gather;
 struct hms_host;
@@ -17,9 +19,19 @@ struct hms_log;
 struct hms_registry;
 
 struct hms_gather_options {
+    enum hms_sync_mode sync; /* pulling: what is pushed counts as a flag only */
     int64_t aggregation_ms;
     int64_t reply_timeout_ms;
     int64_t expiry_ms; /* hms_sync_check() */
+};
+
+/* Notifications that changed nothing since the start, and why; and those that came after a loss. */
+struct hms_gather_drops {
+    uint64_t malformed; /* a field is missing or wrong */
+    uint64_t unknown;   /* no such command */
+    uint64_t strangers; /* of a host beyond HMS_REGISTRY_HOSTS_MAX */
+    uint64_t repeated;  /* of a version that we had */
+    uint64_t gaps;      /* not dropped, but asked for anew: something before them was missing */
 };
 
 /*
@@ -35,8 +47,11 @@ void hms_gather_free(struct hms_gather *gather);
 void hms_gather_start(struct hms_gather *gather);
 
 /* A notification to the controller arrived; anything but a well-formed `live` or `update` is
- * dropped with a line in the log. */
+ * counted and dropped, with a line in the log now and then. */
 void hms_gather_notified(struct hms_gather *gather, const json_t *message);
+
+/* Borrowed. */
+const struct hms_gather_drops *hms_gather_drops(const struct hms_gather *gather);
 
 /* A command of ours changed something at the host. */
 void hms_gather_changed(struct hms_gather *gather, struct hms_host *host);
@@ -54,7 +69,8 @@ struct hms_gather_wait {
 /*
  * Asks a host that is pending at once, or joins the question under way, and calls fn(arg, error)
  * when everything that was known to be new when this was called has arrived, or when the host has
- * failed to answer. Takes at most two reply timeouts. Returns 0, or HMS_ELIMIT; then fn never runs.
+ * failed to answer. Takes at most two reply timeouts. Returns 0; or HMS_ELIMIT, or
+ * HMS_EUNREACHABLE while the bus has no contact, and then fn never runs.
  */
 int hms_gather_refresh(struct hms_gather *gather, struct hms_host *host,
                        struct hms_gather_wait *wait, void (*fn)(void *arg, int error), void *arg);

@@ -1,12 +1,13 @@
-/* Adds up the registry for GET /platform; owns the availability ring and the last samples. */
+/* Adds up the registry for GET /platform; owns the availability rings and the last samples. */
 #include "controller/platform.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "controller/availability.h"
+#include "controller/gather.h"
 #include "controller/registry.h"
 #include "core/alloc.h"
+#include "core/bus.h"
 #include "core/error.h"
 #include "core/json.h"
 
@@ -19,18 +20,22 @@ struct sample {
 };
 
 struct hms_platform {
-    const struct hms_registry *registry;
-    struct hms_availability availability;
-    struct sample samples[SAMPLES]; /* a ring */
-    size_t sample_count;            /* taken so far */
+    struct hms_platform_sources sources;
+    struct hms_availability containers;  /* those under supervision that are up */
+    struct hms_availability information; /* hosts of which no update is pending */
+    struct hms_availability complete;    /* the registry, while that is so of all of them */
+    struct sample samples[SAMPLES];      /* a ring */
+    size_t sample_count;                 /* taken so far */
 };
 
-struct hms_platform *hms_platform_new(const struct hms_registry *registry, int64_t now_ms)
+struct hms_platform *hms_platform_new(const struct hms_platform_sources *sources, int64_t now_ms)
 {
     struct hms_platform *platform = hms_calloc(1, sizeof(*platform));
 
-    platform->registry = registry;
-    hms_availability_init(&platform->availability, now_ms);
+    platform->sources = *sources;
+    hms_availability_init(&platform->containers, now_ms);
+    hms_availability_init(&platform->information, now_ms);
+    hms_availability_init(&platform->complete, now_ms);
     return platform;
 }
 
@@ -41,10 +46,15 @@ void hms_platform_free(struct hms_platform *platform)
 
 void hms_platform_observe(struct hms_platform *platform, int64_t now_ms)
 {
-    size_t supervised, up;
+    const struct hms_registry_totals *totals = hms_registry_totals(platform->sources.registry);
 
-    hms_registry_availability(platform->registry, &supervised, &up);
-    hms_availability_set(&platform->availability, now_ms, supervised, up);
+    hms_availability_set(&platform->containers, now_ms, (size_t)totals->containers.supervised,
+                         (size_t)totals->containers.up);
+    hms_availability_set(&platform->information, now_ms, (size_t)totals->hosts_present,
+                         (size_t)totals->hosts_updated);
+    hms_availability_set(&platform->complete, now_ms, totals->hosts_present > 0,
+                         totals->hosts_present > 0 &&
+                             totals->hosts_updated == totals->hosts_present);
 }
 
 void hms_platform_sample(struct hms_platform *platform, int64_t now_ms,
@@ -73,54 +83,46 @@ static json_t *hosts_json(const struct hms_registry *registry)
     return object;
 }
 
-/* Docker's words, and protocol.md's; what else a peer may say is counted together. */
-static const char *known_state(const char *word)
-{
-    static const char *const words[] = {"created", "running", "paused",   "restarting", "removing",
-                                        "exited",  "dead",    "disabled", "restart",    "offline"};
-    size_t i;
-
-    for (i = 0; word != NULL && i < sizeof(words) / sizeof(words[0]); i++)
-        if (strcmp(words[i], word) == 0)
-            return words[i];
-    return "other";
-}
-
 static json_t *containers_json(const struct hms_registry *registry)
 {
+    const struct hms_totals *totals = &hms_registry_totals(registry)->containers;
     json_t *by_state = json_object();
-    size_t i, total = 0, supervised, up;
+    size_t i;
 
-    for (i = 0; i < hms_registry_count(registry); i++) {
-        const json_t *content = hms_registry_at(registry, i)->content;
-        const char *key;
-        json_t *entry;
-
-        total += json_object_size(content);
-        json_object_foreach((json_t *)content, key, entry)
-        {
-            const char *state = known_state(hms_json_string(entry, "container_state"));
-
-            json_object_set_new(by_state, state,
-                                json_integer(hms_json_int(by_state, state, 0) + 1));
-        }
-    }
-    hms_registry_availability(registry, &supervised, &up);
-    return json_pack("{s:I, s:I, s:I, s:o}", "total", (json_int_t)total, "supervised",
-                     (json_int_t)supervised, "up", (json_int_t)up, "by_state", by_state);
+    for (i = 0; i < HMS_TOTALS_STATES; i++)
+        if (totals->by_state[i] > 0)
+            json_object_set_new(by_state, hms_totals_state_name(i),
+                                json_integer(totals->by_state[i]));
+    return json_pack("{s:I, s:I, s:I, s:o}", "total", (json_int_t)totals->containers, "supervised",
+                     (json_int_t)totals->supervised, "up", (json_int_t)totals->up, "by_state",
+                     by_state);
 }
 
-static json_t *availability_json(struct hms_platform *platform, int64_t now_ms)
+/* null while there is nothing to take a share of. */
+static json_t *day_pct(struct hms_availability *availability, int64_t now_ms)
 {
-    const struct hms_availability *current = &platform->availability;
-    json_t *object = json_pack("{s:n, s:n}", "now_pct", "last_24h_pct");
     double pct;
 
-    if (current->supervised > 0)
-        json_object_set_new(object, "now_pct",
-                            json_real(100.0 * (double)current->up / (double)current->supervised));
-    if (hms_availability_pct(&platform->availability, now_ms, &pct) == HMS_OK)
-        json_object_set_new(object, "last_24h_pct", json_real(pct));
+    if (hms_availability_pct(availability, now_ms, &pct) != HMS_OK)
+        return json_null();
+    return json_real(pct);
+}
+
+static json_t *availability_json(struct hms_availability *availability, int64_t now_ms)
+{
+    json_t *now_pct = json_null();
+
+    if (availability->total > 0)
+        now_pct = json_real(100.0 * (double)availability->good / (double)availability->total);
+    return json_pack("{s:o, s:o}", "now_pct", now_pct, "last_24h_pct",
+                     day_pct(availability, now_ms));
+}
+
+static json_t *information_json(struct hms_platform *platform, int64_t now_ms)
+{
+    json_t *object = availability_json(&platform->information, now_ms);
+
+    json_object_set_new(object, "all_hosts_last_24h_pct", day_pct(&platform->complete, now_ms));
     return object;
 }
 
@@ -155,33 +157,66 @@ static void add_traffic(const struct hms_platform *platform, json_t *object)
                                   per_second(first, last, from->rest_bytes, to->rest_bytes)));
 }
 
-static json_t *managers_json(const struct hms_registry *registry)
+static json_t *manager_json(const struct hms_bus *bus, const struct hms_host *host)
+{
+    struct hms_bus_traffic traffic = hms_bus_peer_traffic(bus, host->address);
+
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "address", host->address,
+                     "manager_status", hms_sync_status_name(host->sync.status), "host_state",
+                     hms_host_state_name(host->state), "containers",
+                     (json_int_t)json_object_size(host->content), "notifications",
+                     (json_int_t)host->notifications, "asks", (json_int_t)host->asks, "asks_failed",
+                     (json_int_t)host->asks_failed, "messages", (json_int_t)traffic.messages,
+                     "bytes", (json_int_t)traffic.bytes);
+}
+
+static json_t *managers_json(const struct hms_platform_sources *sources)
 {
     json_t *list = json_array();
     size_t i;
 
-    for (i = 0; i < hms_registry_count(registry); i++) {
-        const struct hms_host *host = hms_registry_at(registry, i);
-
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "address", host->address,
-                            "manager_status", hms_sync_status_name(host->sync.status), "host_state",
-                            hms_host_state_name(host->state), "containers",
-                            (json_int_t)json_object_size(host->content), "notifications",
-                            (json_int_t)host->notifications, "asks", (json_int_t)host->asks,
-                            "asks_failed", (json_int_t)host->asks_failed));
-    }
+    for (i = 0; i < hms_registry_count(sources->registry); i++)
+        json_array_append_new(list,
+                              manager_json(sources->bus, hms_registry_at(sources->registry, i)));
     return list;
+}
+
+static json_t *bus_json(const struct hms_platform_sources *sources)
+{
+    static const char *const contacts[] = {
+        [HMS_BUS_DOWN] = "down", [HMS_BUS_CONGESTED] = "congested", [HMS_BUS_READY] = "ready"};
+    struct hms_bus_troubles troubles = hms_bus_troubles(sources->bus);
+
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "contact",
+                     contacts[hms_bus_contact(sources->bus)], "malformed",
+                     (json_int_t)troubles.malformed, "oversized", (json_int_t)troubles.oversized,
+                     "unexpected", (json_int_t)troubles.unexpected, "refused",
+                     (json_int_t)troubles.refused, "disconnects", (json_int_t)troubles.disconnects);
+}
+
+static json_t *notifications_json(const struct hms_gather_drops *drops)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "malformed", (json_int_t)drops->malformed,
+                     "unknown", (json_int_t)drops->unknown, "strangers",
+                     (json_int_t)drops->strangers, "repeated", (json_int_t)drops->repeated, "gaps",
+                     (json_int_t)drops->gaps);
 }
 
 json_t *hms_platform_json(struct hms_platform *platform, int64_t now_ms)
 {
+    const struct hms_platform_sources *sources = &platform->sources;
     json_t *description = json_object();
 
-    json_object_set_new(description, "hosts", hosts_json(platform->registry));
-    json_object_set_new(description, "containers", containers_json(platform->registry));
-    json_object_set_new(description, "availability", availability_json(platform, now_ms));
+    json_object_set_new(description, "hosts", hosts_json(sources->registry));
+    json_object_set_new(description, "containers", containers_json(sources->registry));
+    json_object_set_new(description, "availability",
+                        availability_json(&platform->containers, now_ms));
+    json_object_set_new(description, "information_availability",
+                        information_json(platform, now_ms));
     add_traffic(platform, description);
-    json_object_set_new(description, "managers", managers_json(platform->registry));
+    json_object_set_new(description, "bus", bus_json(sources));
+    json_object_set_new(description, "notifications",
+                        notifications_json(hms_gather_drops(sources->gather)));
+    json_object_set_new(description, "managers", managers_json(sources));
     return json_pack("{s:s, s:o}", "command", "ok", "description", description);
 }

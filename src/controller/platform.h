@@ -8,8 +8,17 @@
 #include <jansson.h>
 #include <stdint.h>
 
+struct hms_bus;
+struct hms_gather;
 struct hms_platform;
 struct hms_registry;
+
+/* What it tells of; all borrowed, and they outlive it. */
+struct hms_platform_sources {
+    const struct hms_registry *registry;
+    const struct hms_gather *gather;
+    const struct hms_bus *bus;
+};
 
 /* Totals since the start. */
 struct hms_platform_totals {
@@ -18,11 +27,11 @@ struct hms_platform_totals {
     uint64_t rest_bytes; /* sent to users */
 };
 
-/* The registry is borrowed and outlives it. Never returns NULL. Free with hms_platform_free(). */
-struct hms_platform *hms_platform_new(const struct hms_registry *registry, int64_t now_ms);
+/* Never returns NULL. Free with hms_platform_free(). */
+struct hms_platform *hms_platform_new(const struct hms_platform_sources *sources, int64_t now_ms);
 void hms_platform_free(struct hms_platform *platform);
 
-/* The registry may have changed: takes note of who is up. */
+/* The registry may have changed: takes note of who is up, and of whom an update is pending. */
 void hms_platform_observe(struct hms_platform *platform, int64_t now_ms);
 
 /* To be called once a second: rates are taken over the last ten calls. */

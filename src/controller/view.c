@@ -13,13 +13,13 @@
 
 static json_t *frame(const struct hms_host *host)
 {
-    char when[HMS_CLOCK_TEXT_SIZE];
-    json_t *object = json_pack("{s:s, s:s, s:s}", "address", host->address, "manager_status",
-                               hms_sync_status_name(host->sync.status), "host_state",
-                               hms_host_state_name(host->state));
+    char alive[HMS_CLOCK_TEXT_SIZE], since[HMS_CLOCK_TEXT_SIZE];
+    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s}", "address", host->address,
+                               "manager_status", hms_sync_status_name(host->sync.status),
+                               "host_state", hms_host_state_name(host->state), "state_since",
+                               hms_clock_format(host->state_since_ns, since), "last_alive",
+                               hms_clock_format(host->last_alive_ns, alive));
 
-    json_object_set_new(object, "last_alive",
-                        json_string(hms_clock_format(host->last_alive_ns, when)));
     if (host->report != NULL)
         json_object_set(object, "host", host->report);
     return object;
@@ -63,16 +63,12 @@ static int append(struct hms_buffer *buffer, const char *text)
 static int append_content(const struct hms_view *view, struct hms_host *host,
                           struct hms_buffer *buffer)
 {
-    const char *text;
     char *single;
-    size_t size_bytes;
     json_t *content;
     int result;
 
-    if (view->key == NULL) {
-        text = hms_host_text(host, &size_bytes);
-        return hms_buffer_append(buffer, text, size_bytes);
-    }
+    if (view->key == NULL)
+        return hms_host_append_text(host, buffer);
     content = content_of(view, host);
     single = json_dumps(content, HMS_JSON_DUMP);
     result = append(buffer, single);

@@ -37,13 +37,7 @@ static struct hms_container *find_container(struct hms_commands *commands, const
 
 static json_t *give_content(struct hms_commands *commands, const json_t *message)
 {
-    json_t *reply = json_object();
-
-    json_object_set_new(reply, "command", json_string("ok"));
-    json_object_set_new(reply, "address", json_string(commands->address));
-    json_object_set_new(reply, "content", hms_report_content(commands->report));
-    json_object_set_new(reply, "host", commands->describe_host(commands->arg));
-    return reply;
+    return hms_report_reply(commands->report);
 }
 
 static json_t *container_ignore(struct hms_commands *commands, const json_t *message)
@@ -105,7 +99,7 @@ static json_t *container_threshold(struct hms_commands *commands, const json_t *
     if (hms_json_number(message, "threshold", 0, 100, &threshold_pct, problem) != 0)
         return hms_bus_error("invalid_param", "%s", problem);
     commands->memory->threshold_pct = threshold_pct;
-    hms_report_announce(commands->report);
+    hms_report_touch_host(commands->report);
     return hms_bus_ok("threshold set");
 }
 

@@ -18,7 +18,6 @@ struct hms_commands {
     struct hms_inventory *inventory;
     struct hms_report *report;
     struct hms_memory *memory;
-    json_t *(*describe_host)(void *arg); /* a new object for `give_content` */
     /* A setting of the container changed: decide and report anew. */
     void (*reconsider)(void *arg, struct hms_container *container);
     /* Settings have changed: keep them, and tell when they are safe (error: HMS_EIO, or 0). */

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <uthash.h>
 
 #include "core/docker.h"
@@ -74,6 +75,9 @@ struct hms_container {
     json_t *entry;      /* of the monitor log; never changed once made; NULL: to be made */
     uint64_t signature; /* of what an operator would call its state, as last announced */
     double announced_loss_pct;
+    struct hms_measure told; /* of the entry last made, or told since */
+    int is_changed;          /* since the last update was sent; on the report's list then */
+    TAILQ_ENTRY(hms_container) changed_link;
 };
 
 struct hms_inventory;

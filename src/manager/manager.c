@@ -109,8 +109,7 @@ static void on_container_removed(void *arg, struct hms_container *container)
     struct hms_manager *manager = arg;
 
     hms_rounds_give_up(manager->rounds, container);
-    if (container->is_inspected)
-        hms_report_announce(manager->report);
+    hms_report_remove(manager->report, container);
     remember_soon(manager);
 }
 
@@ -121,7 +120,7 @@ static void on_synced(void *arg)
     manager->engine_problem[0] = '\0';
     manager->is_ready = 1;
     hms_healer_set_synced(manager->healer, 1);
-    hms_report_announce(manager->report);
+    hms_report_touch_host(manager->report);
 }
 
 static void on_engine_down(void *arg, const char *reason)
@@ -131,7 +130,7 @@ static void on_engine_down(void *arg, const char *reason)
     snprintf(manager->engine_problem, sizeof(manager->engine_problem),
              "the Docker Engine does not answer: %s", reason);
     hms_healer_set_synced(manager->healer, 0);
-    hms_report_announce(manager->report);
+    hms_report_touch_host(manager->report);
 }
 
 static void on_result(void *arg, struct hms_container *container)
@@ -148,7 +147,7 @@ static void on_storm(void *arg, int is_active)
     struct hms_manager *manager = arg;
 
     hms_healer_set_storm(manager->healer, is_active);
-    hms_report_announce(manager->report);
+    hms_report_touch_host(manager->report);
 }
 
 static void on_decision(void *arg, struct hms_container *container)
@@ -201,6 +200,13 @@ static json_t *describe_host(void *arg)
                      hms_loop_lag_max_ms(manager->hms_loop), "state_write_failures",
                      (json_int_t)hms_store_failures(manager->store), "log_lines_dropped",
                      (json_int_t)hms_log_dropped(manager->log));
+}
+
+static const struct hms_docker_network *networks(void *arg, size_t *count)
+{
+    struct hms_manager *manager = arg;
+
+    return hms_tracker_networks(manager->tracker, count);
 }
 
 static void set_limits(struct hms_manager *manager)
@@ -256,6 +262,11 @@ static void start_parts(struct hms_manager *manager)
         .on_doubt = on_doubt,
         .on_remember = remember_soon,
     };
+    const struct hms_report_sources report_sources = {
+        .networks = networks,
+        .describe_host = describe_host,
+        .arg = manager,
+    };
     int64_t oldest_ns = hms_clock_wall_ns() - REPLAY_NS;
     struct hms_tracker_options tracker_options = {
         .since_ns =
@@ -273,8 +284,8 @@ static void start_parts(struct hms_manager *manager)
     manager->rounds = hms_rounds_new(manager->loop, manager->log, manager->icmp, manager->inventory,
                                      manager->tracker, &manager->options,
                                      &manager->memory.threshold_pct, &rounds_handlers, manager);
-    manager->report = hms_report_new(manager->loop, manager->bus, manager->inventory,
-                                     manager->tracker, &manager->options);
+    manager->report = hms_report_new(manager->loop, manager->log, manager->bus, manager->inventory,
+                                     &report_sources, &manager->options);
 }
 
 /* All that needed the state file is closed, and so is that. */
@@ -374,7 +385,6 @@ int hms_manager_open(struct hms_manager **manager_out, struct hms_loop *loop, st
         .inventory = manager->inventory,
         .report = manager->report,
         .memory = &manager->memory,
-        .describe_host = describe_host,
         .reconsider = reconsider,
         .remember = remember_now,
         .arg = manager,

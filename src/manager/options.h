@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "core/sync_mode.h"
+
 /* Most restarts that a window can be limited to. */
 #define HMS_GUARD_LIMIT_MAX 32
 
@@ -53,6 +55,9 @@ struct hms_manager_options {
     int storm_min_probed;   /* storm guard: at least so many probed ... */
     double storm_pct;       /* ... and more than this share newly bad within two rounds */
 
+    enum hms_sync_mode sync;
+    int64_t aggregation_ms; /* pushing: least time between two updates */
+    double loss_step_pct;   /* loss that moved by less is no news; 0 to 100 */
     int64_t heartbeat_ms;
     int64_t reconcile_ms; /* between two comparisons with the container list */
 };

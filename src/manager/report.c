@@ -1,261 +1,390 @@
 /*
- * The monitor log. Owns the heartbeat timer. An entry is made when it is asked for and then never
- * changed, so that it can be handed out by reference.
+ * The monitor log. Owns the heartbeat's timer, that of the next update, and what was collected for
+ * it: a list of changed containers, the keys of those that went, whether the host changed. An entry
+ * is made when it is asked for and then never changed, so that it can be handed out by reference.
  */
 #include "manager/report.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/queue.h>
 
 #include "core/alloc.h"
 #include "core/bus.h"
 #include "core/clock.h"
-#include "core/hash.h"
-#include "core/json.h"
+#include "core/log.h"
+#include "manager/entry.h"
 #include "manager/inventory.h"
-#include "manager/tracker.h"
 
-/* Loss is news when it moved by so many points, or to or from nothing at all. */
-#define LOSS_STEP_PCT 5.0
-/* Measurements alone raise no update, but are never older than this at the controller. */
+#define MODULE    "manager"
+#define NS_PER_MS 1000000
+
+/* Pulling: measurements alone raise no update, but are never older than this at the controller. */
 #define REFRESH_MS 5000
+/* Pushing: measurements and the host's counters are told by a `live` that often. */
+#define MEASURES_MS 10000
+
+#define KEY_SIZE (HMS_DOCKER_SHORT_ID_DIGITS + 1)
 
 struct hms_report {
     uv_loop_t *loop;
+    struct hms_log *log;
     struct hms_bus *bus;
     struct hms_inventory *inventory;
-    struct hms_tracker *tracker;
+    struct hms_report_sources sources;
     const struct hms_manager_options *options;
     char *address;
-    int is_update_flag_up;
     uv_timer_t heartbeat;
+    int64_t epoch;   /* names this life of the manager */
+    int64_t version; /* changes so far */
+
+    /* pushing */
+    uv_timer_t push; /* active while an update waits for its time */
+    struct hms_bus_watch watch;
+    int was_down;
+    int64_t sent_version; /* what follows was collected since then */
+    TAILQ_HEAD(, hms_container) changed;
+    json_t *removed;
+    int is_host_changed;
+    int64_t pushed_ms;
+    int64_t measured_ms;
+
+    /* pulling */
+    int is_flag_up;
     int64_t refreshed_ms;
+
+    int open_timers;
     void (*closed)(void *arg);
     void *closed_arg;
 };
 
-static int is_ignored(const struct hms_container *container)
+static void on_push(uv_timer_t *timer);
+
+static int64_t now_ms(const struct hms_report *report)
 {
-    return container->supervision == HMS_REASON_IGNORED ||
-           container->supervision == HMS_REASON_IGNORED_BY_LABEL;
+    return (int64_t)uv_now(report->loop);
 }
 
-/* Where a container is probed; "" if it is not, with *why in words. */
-static const char *address_of(const struct hms_report *report,
-                              const struct hms_container *container, const char **why)
+static int is_pushing(const struct hms_report *report)
 {
+    return report->options->sync == HMS_SYNC_PUSH;
+}
+
+static int is_ready(const struct hms_report *report)
+{
+    return hms_bus_contact(report->bus) == HMS_BUS_READY;
+}
+
+/* ---- entries ---- */
+
+static const char *key_of(const struct hms_container *container, char key[KEY_SIZE])
+{
+    snprintf(key, KEY_SIZE, "%.*s", HMS_DOCKER_SHORT_ID_DIGITS, container->id);
+    return key;
+}
+
+static json_t *entry_of(struct hms_report *report, struct hms_container *container)
+{
+    const struct hms_docker_network *networks;
     size_t count;
-    const struct hms_docker_network *networks = hms_tracker_networks(report->tracker, &count);
-    const char *address = "";
 
-    hms_supervision_address(&container->info, networks, count, &address, why);
-    return address;
-}
-
-static char *describe_end(const struct hms_container *container)
-{
-    const char *cause = hms_cause_name(container->end.cause);
-    const char *reason = hms_reason_text(container->standing);
-    int signal = hms_exit_signal(&container->end);
-
-    if (signal != 0)
-        return hms_asprintf("%s (signal %d): %s", cause, signal, reason);
-    if (container->end.exit_code >= 0)
-        return hms_asprintf("%s (exit code %d): %s", cause, container->end.exit_code, reason);
-    return hms_asprintf("%s: %s", cause, reason);
-}
-
-/* One sentence for people: how it is, and what holds HMS back if anything does. Free it. */
-static char *describe(const struct hms_report *report, const struct hms_container *container)
-{
-    const char *why = "supervised";
-
-    if (container->labels.problem[0] != '\0')
-        return hms_strdup(container->labels.problem);
-    if (is_ignored(container))
-        return hms_asprintf("ignored: %s", hms_reason_text(container->supervision));
-    if (!hms_container_is_up(container) && container->end.cause != HMS_CAUSE_NONE)
-        return describe_end(container);
-    if (container->standing != HMS_REASON_CLEAR)
-        return hms_strdup(hms_reason_text(container->standing));
-    if (container->health.is_bad)
-        return hms_asprintf("loses %.1f %% of its packets", container->measure.loss_pct);
-    if (container->state == HMS_DOCKER_RUNNING)
-        address_of(report, container, &why);
-    return hms_strdup(why);
-}
-
-/* To a fraction of 1 / parts; a multiple of 0.1 or 0.001 would show more digits than it has. */
-static json_t *rounded(double value, double parts)
-{
-    return json_real(round(value * parts) / parts);
-}
-
-static void set_measure(json_t *entry, const struct hms_container *container)
-{
-    const struct hms_measure *measure = &container->measure;
-    char text[16] = "n/a";
-
-    if (!measure->is_known) {
-        json_object_set_new(entry, "packet_loss", json_string(text));
-        json_object_set_new(entry, "loss_pct", json_null());
-        json_object_set_new(entry, "rtt_ms", json_null());
-        return;
+    if (container->entry == NULL) {
+        networks = report->sources.networks(report->sources.arg, &count);
+        container->entry = hms_entry_make(container, networks, count);
+        container->told = container->measure;
     }
-    snprintf(text, sizeof(text), "%.1f%%", measure->loss_pct);
-    json_object_set_new(entry, "packet_loss", json_string(text));
-    json_object_set_new(entry, "loss_pct", rounded(measure->loss_pct, 10));
-    json_object_set_new(entry, "rtt_ms",
-                        json_pack("{s:o, s:o, s:o}", "min", rounded(measure->rtt_min_ms, 1000),
-                                  "avg", rounded(measure->rtt_avg_ms, 1000), "max",
-                                  rounded(measure->rtt_max_ms, 1000)));
+    return container->entry;
 }
 
-static json_t *make_entry(const struct hms_report *report, struct hms_container *container)
+/* ---- what was collected for the next update ---- */
+
+static void collect(struct hms_report *report, struct hms_container *container)
 {
-    struct hms_decision *last = hms_decisions_last(&container->decisions);
-    char since[HMS_CLOCK_TEXT_SIZE];
-    char *details = describe(report, container);
-    json_t *entry = json_object();
-    const char *why;
-
-    json_object_set_new(entry, "id", json_string(container->id));
-    json_object_set_new(entry, "name", hms_json_text(container->info.name));
-    json_object_set_new(entry, "image", hms_json_text(container->info.image));
-    json_object_set_new(
-        entry, "container_state",
-        json_string(is_ignored(container) ? "disabled" : hms_docker_state_name(container->state)));
-    json_object_set_new(
-        entry, "service_state",
-        json_string(container->supervision == HMS_REASON_CLEAR ? "enable" : "disable"));
-    json_object_set_new(entry, "details", hms_json_text(details));
-    free(details);
-    if (is_ignored(container))
-        return entry;
-    json_object_set_new(entry, "address", json_string(address_of(report, container, &why)));
-    set_measure(entry, container);
-    json_object_set_new(entry, "up", json_boolean(hms_container_is_up(container)));
-    json_object_set_new(entry, "supervised",
-                        json_boolean(container->supervision == HMS_REASON_CLEAR));
-    json_object_set_new(entry, "healthy", json_boolean(!container->health.is_bad));
-    json_object_set_new(entry, "restarts", json_integer((json_int_t)container->restarts));
-    json_object_set_new(entry, "since", json_string(hms_clock_format(container->since_ns, since)));
-    json_object_set_new(entry, "guard", json_string(hms_reason_word(container->standing)));
-    json_object_set_new(entry, "last_decision", last ? hms_decision_json(last) : json_null());
-    return entry;
-}
-
-static uint64_t sign(const struct hms_report *report, const struct hms_container *container)
-{
-    const char *why, *address = address_of(report, container, &why);
-    const int64_t parts[] = {
-        container->state,
-        container->supervision,
-        container->standing,
-        container->health.is_bad,
-        container->end.cause,
-        container->guard.is_quarantined,
-        (int64_t)container->life,
-        (int64_t)container->restarts,
-        (int64_t)container->decisions.count,
-        container->measure.is_known,
-    };
-    uint64_t value = HMS_HASH_SEED;
-
-    value = hms_hash(value, parts, sizeof(parts));
-    value = hms_hash(value, address, strlen(address));
-    return hms_hash(value, container->info.name, strlen(container->info.name));
-}
-
-static int is_loss_news(const struct hms_container *container)
-{
-    double now_pct = container->measure.loss_pct;
-    double told_pct = container->announced_loss_pct;
-
-    return fabs(now_pct - told_pct) >= LOSS_STEP_PCT || (now_pct > 0) != (told_pct > 0);
-}
-
-void hms_report_announce(struct hms_report *report)
-{
-    if (report->is_update_flag_up)
+    if (container->is_changed)
         return;
-    report->is_update_flag_up = 1;
-    hms_bus_notify(report->bus, HMS_BUS_CONTROLLER, NULL,
-                   json_pack("{s:s, s:s}", "command", "update", "address", report->address));
+    container->is_changed = 1;
+    TAILQ_INSERT_TAIL(&report->changed, container, changed_link);
+}
+
+static void uncollect(struct hms_report *report, struct hms_container *container)
+{
+    if (!container->is_changed)
+        return;
+    container->is_changed = 0;
+    TAILQ_REMOVE(&report->changed, container, changed_link);
+}
+
+/* All that is collected is told, or not to be told: what comes next follows this version. */
+static void begin_collection(struct hms_report *report)
+{
+    struct hms_container *container, *next;
+
+    for (container = TAILQ_FIRST(&report->changed); container != NULL; container = next) {
+        next = TAILQ_NEXT(container, changed_link);
+        container->is_changed = 0;
+    }
+    TAILQ_INIT(&report->changed);
+    json_array_clear(report->removed);
+    report->is_host_changed = 0;
+    report->sent_version = report->version;
+}
+
+static void collect_removed(struct hms_report *report, const struct hms_container *container)
+{
+    char key[KEY_SIZE];
+
+    if (json_array_size(report->removed) >= HMS_REPORT_REMOVED_MAX)
+        begin_collection(report);
+    json_array_append_new(report->removed, json_string(key_of(container, key)));
+}
+
+/* ---- telling ---- */
+
+static json_t *message_new(const struct hms_report *report, const char *command)
+{
+    return json_pack("{s:s, s:s}", "command", command, "address", report->address);
+}
+
+static int notify(struct hms_report *report, json_t *message)
+{
+    return hms_bus_notify(report->bus, HMS_BUS_CONTROLLER, NULL, message);
+}
+
+static json_t *update_message(struct hms_report *report)
+{
+    json_t *message = message_new(report, "update"), *changed;
+    struct hms_container *container;
+    char key[KEY_SIZE];
+
+    json_object_set_new(message, "epoch", json_integer(report->epoch));
+    json_object_set_new(message, "base", json_integer(report->sent_version));
+    json_object_set_new(message, "version", json_integer(report->version));
+    if (!TAILQ_EMPTY(&report->changed)) {
+        changed = json_object();
+        TAILQ_FOREACH(container, &report->changed, changed_link)
+        json_object_set(changed, key_of(container, key), entry_of(report, container));
+        json_object_set_new(message, "changed", changed);
+    }
+    if (json_array_size(report->removed) > 0)
+        json_object_set_new(message, "removed", json_copy(report->removed));
+    if (report->is_host_changed)
+        json_object_set_new(message, "host", report->sources.describe_host(report->sources.arg));
+    return message;
+}
+
+/* What is already on its way to the timer, or cannot go out now, changes nothing. */
+static void schedule(struct hms_report *report)
+{
+    int64_t left_ms = report->pushed_ms + report->options->aggregation_ms - now_ms(report);
+
+    if (report->version == report->sent_version || !is_ready(report) ||
+        uv_is_active((uv_handle_t *)&report->push))
+        return;
+    uv_timer_start(&report->push, on_push, left_ms > 0 ? (uint64_t)left_ms : 0, 0);
+}
+
+/* A message that the bus does not take is made again after the aggregation time. */
+static void on_push(uv_timer_t *timer)
+{
+    struct hms_report *report = timer->data;
+
+    if (!is_ready(report))
+        return;
+    report->pushed_ms = now_ms(report);
+    if (notify(report, update_message(report)) == 0)
+        begin_collection(report);
+    schedule(report);
+}
+
+static void raise_flag(struct hms_report *report)
+{
+    if (report->is_flag_up)
+        return;
+    report->is_flag_up = 1;
+    notify(report, message_new(report, "update"));
+}
+
+/* The log has changed. The line is one side of the true information availability: docs/wire.md. */
+static void advance(struct hms_report *report)
+{
+    report->version++;
+    if (hms_log_enabled(report->log, HMS_LOG_DEBUG))
+        hms_log_fields(report->log, HMS_LOG_DEBUG, MODULE,
+                       json_pack("{s:I, s:I, s:s}", "epoch", (json_int_t)report->epoch, "version",
+                                 (json_int_t)report->version, "address", report->address),
+                       "monitor log of %s is at version %lld", report->address,
+                       (long long)report->version);
+    if (is_pushing(report))
+        schedule(report);
+    else
+        raise_flag(report);
 }
 
 void hms_report_touch(struct hms_report *report, struct hms_container *container)
 {
+    const struct hms_docker_network *networks;
     uint64_t signature;
+    size_t count;
 
     if (!container->is_inspected)
         return;
     json_decref(container->entry);
     container->entry = NULL;
-    signature = sign(report, container);
-    if (signature == container->signature && !is_loss_news(container))
+    networks = report->sources.networks(report->sources.arg, &count);
+    signature = hms_entry_sign(container, networks, count);
+    if (signature == container->signature &&
+        !hms_entry_is_loss_news(container, report->options->loss_step_pct))
         return;
     container->signature = signature;
     container->announced_loss_pct = container->measure.loss_pct;
-    hms_report_announce(report);
+    if (is_pushing(report))
+        collect(report, container);
+    advance(report);
 }
 
-json_t *hms_report_content(struct hms_report *report)
+void hms_report_remove(struct hms_report *report, struct hms_container *container)
+{
+    if (!container->is_inspected)
+        return;
+    if (is_pushing(report)) {
+        uncollect(report, container);
+        collect_removed(report, container);
+    }
+    advance(report);
+}
+
+void hms_report_touch_host(struct hms_report *report)
+{
+    report->is_host_changed = 1;
+    advance(report);
+}
+
+json_t *hms_report_reply(struct hms_report *report)
 {
     json_t *content = json_object();
     struct hms_container *container;
-    char key[HMS_DOCKER_SHORT_ID_DIGITS + 1];
+    char key[KEY_SIZE];
 
     for (container = hms_inventory_first(report->inventory); container != NULL;
+         container = container->hh.next)
+        if (container->is_inspected)
+            json_object_set(content, key_of(container, key), entry_of(report, container));
+    report->is_flag_up = 0;
+    report->refreshed_ms = now_ms(report);
+    return json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "command", "ok", "address", report->address,
+                     "epoch", (json_int_t)report->epoch, "version", (json_int_t)report->version,
+                     "content", content, "host",
+                     report->sources.describe_host(report->sources.arg));
+}
+
+/* ---- signs of life ---- */
+
+static json_t *measures(struct hms_report *report)
+{
+    json_t *object = json_object();
+    struct hms_container *container;
+    char key[KEY_SIZE];
+
+    for (container = hms_inventory_first(report->inventory);
+         container != NULL && json_object_size(object) < HMS_REPORT_MEASURES_MAX;
          container = container->hh.next) {
-        if (!container->is_inspected)
+        if (!hms_entry_is_measure_news(container))
             continue;
-        if (container->entry == NULL)
-            container->entry = make_entry(report, container);
-        snprintf(key, sizeof(key), "%.*s", HMS_DOCKER_SHORT_ID_DIGITS, container->id);
-        json_object_set(content, key, container->entry);
+        json_object_set_new(object, key_of(container, key), hms_entry_measure(container));
+        container->told = container->measure;
     }
-    report->is_update_flag_up = 0;
-    report->refreshed_ms = (int64_t)uv_now(report->loop);
-    return content;
+    return object;
+}
+
+/*
+ * The version told is that of the last update sent, not one that still waits to be: whoever lacks
+ * it has missed something.
+ */
+static void add_version(struct hms_report *report, json_t *message)
+{
+    json_object_set_new(message, "epoch", json_integer(report->epoch));
+    json_object_set_new(message, "version", json_integer(report->sent_version));
+    if (!is_ready(report) || now_ms(report) - report->measured_ms < MEASURES_MS)
+        return;
+    report->measured_ms = now_ms(report);
+    json_object_set_new(message, "measures", measures(report));
+    json_object_set_new(message, "host", report->sources.describe_host(report->sources.arg));
+}
+
+static void tell_live(struct hms_report *report)
+{
+    json_t *message;
+
+    if (hms_bus_contact(report->bus) == HMS_BUS_DOWN)
+        return;
+    message = message_new(report, "live");
+    json_object_set_new(message, "period_ms", json_integer(report->options->heartbeat_ms));
+    if (is_pushing(report))
+        add_version(report, message);
+    notify(report, message);
 }
 
 static void on_heartbeat(uv_timer_t *timer)
 {
     struct hms_report *report = timer->data;
 
-    hms_bus_notify(report->bus, HMS_BUS_CONTROLLER, NULL,
-                   json_pack("{s:s, s:s, s:I}", "command", "live", "address", report->address,
-                             "period_ms", (json_int_t)report->options->heartbeat_ms));
-    if ((int64_t)uv_now(report->loop) - report->refreshed_ms >= REFRESH_MS)
-        hms_report_announce(report);
+    tell_live(report);
+    if (!is_pushing(report) && now_ms(report) - report->refreshed_ms >= REFRESH_MS)
+        raise_flag(report);
 }
 
-struct hms_report *hms_report_new(uv_loop_t *loop, struct hms_bus *bus,
-                                  struct hms_inventory *inventory, struct hms_tracker *tracker,
+static void on_contact(void *arg, enum hms_bus_contact contact)
+{
+    struct hms_report *report = arg;
+
+    if (report->was_down && contact != HMS_BUS_DOWN)
+        tell_live(report);
+    report->was_down = contact == HMS_BUS_DOWN;
+    if (is_pushing(report))
+        schedule(report);
+}
+
+/* ---- life ---- */
+
+struct hms_report *hms_report_new(uv_loop_t *loop, struct hms_log *log, struct hms_bus *bus,
+                                  struct hms_inventory *inventory,
+                                  const struct hms_report_sources *sources,
                                   const struct hms_manager_options *options)
 {
     struct hms_report *report = hms_calloc(1, sizeof(*report));
 
     report->loop = loop;
+    report->log = log;
     report->bus = bus;
     report->inventory = inventory;
-    report->tracker = tracker;
+    report->sources = *sources;
     report->options = options;
     report->address = hms_strdup(options->address);
+    report->epoch = hms_clock_wall_ns() / NS_PER_MS;
+    TAILQ_INIT(&report->changed);
+    report->removed = json_array();
+    report->pushed_ms = now_ms(report) - options->aggregation_ms; /* the first goes at once */
+    report->measured_ms = now_ms(report);
+    report->was_down = hms_bus_contact(bus) == HMS_BUS_DOWN;
+    report->watch = (struct hms_bus_watch){.fn = on_contact, .arg = report};
+    hms_bus_watch(bus, &report->watch);
+    uv_timer_init(loop, &report->push);
     uv_timer_init(loop, &report->heartbeat);
+    report->push.data = report;
     report->heartbeat.data = report;
+    report->open_timers = 2;
     uv_timer_start(&report->heartbeat, on_heartbeat, 0, (uint64_t)options->heartbeat_ms);
     return report;
 }
 
-static void on_heartbeat_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
     struct hms_report *report = handle->data;
 
+    if (--report->open_timers > 0)
+        return;
     report->closed(report->closed_arg);
+    json_decref(report->removed);
     free(report->address);
     free(report);
 }
@@ -264,5 +393,8 @@ void hms_report_close(struct hms_report *report, void (*closed)(void *arg), void
 {
     report->closed = closed;
     report->closed_arg = arg;
-    uv_close((uv_handle_t *)&report->heartbeat, on_heartbeat_closed);
+    begin_collection(report);
+    hms_bus_unwatch(&report->watch);
+    uv_close((uv_handle_t *)&report->push, on_timer_closed);
+    uv_close((uv_handle_t *)&report->heartbeat, on_timer_closed);
 }

@@ -29,7 +29,7 @@ static void expect_pct(struct hms_availability *availability, int64_t at_ms, dou
     assert_true(pct > expected - 0.1 && pct < expected + 0.1);
 }
 
-static void nothing_supervised_is_unknown(void **state)
+static void nothing_to_count_is_unknown(void **state)
 {
     struct hms_availability *availability = fresh();
     double pct;
@@ -93,7 +93,7 @@ static void a_long_silence_is_counted_at_most_a_day(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_supervised_is_unknown),
+        cmocka_unit_test(nothing_to_count_is_unknown),
         cmocka_unit_test(it_is_weighted_by_time),
         cmocka_unit_test(a_short_outage_counts),
         cmocka_unit_test(a_day_is_forgotten),

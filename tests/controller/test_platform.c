@@ -2,47 +2,80 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
+#include <uv.h>
 
+#include "controller/gather.h"
+#include "controller/notice.h"
 #include "controller/platform.h"
 #include "controller/registry.h"
+#include "core/alloc.h"
+#include "core/bus.h"
+#include "core/bus_local.h"
 #include "core/error.h"
 #include "core/json.h"
 
 struct world {
+    uv_loop_t loop;
+    struct hms_bus *bus;
     struct hms_registry *registry;
+    struct hms_gather *gather;
     struct hms_platform *platform;
 };
 
-static struct world world_open(void)
+static void nobody(void *arg)
 {
-    struct world world = {.registry = hms_registry_new()};
-
-    world.platform = hms_platform_new(world.registry, 0);
-    return world;
 }
 
-static void world_close(struct world *world)
+static int setup(void **state)
 {
+    static const struct hms_gather_options options;
+    struct world *world = hms_calloc(1, sizeof(*world));
+    struct hms_platform_sources sources;
+
+    uv_loop_init(&world->loop);
+    world->bus = hms_bus_local_new(&world->loop);
+    world->registry = hms_registry_new();
+    world->gather =
+        hms_gather_new(&world->loop, NULL, world->bus, world->registry, &options, nobody, NULL);
+    sources = (struct hms_platform_sources){
+        .registry = world->registry, .gather = world->gather, .bus = world->bus};
+    world->platform = hms_platform_new(&sources, 0);
+    *state = world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *world = *state;
+
     hms_platform_free(world->platform);
+    hms_gather_free(world->gather);
     hms_registry_free(world->registry);
+    hms_bus_close(world->bus, nobody, NULL);
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&world->loop), 0);
+    free(world);
+    return 0;
 }
 
 static void fill(struct world *world, const char *address, const char *state)
 {
     json_t *message = json_pack("{s:s, s:{s:{s:s}}}", "command", "ok", "content", "aaaa11112222",
                                 "container_state", state);
+    const struct hms_notice live = {.kind = HMS_NOTICE_LIVE, .address = address};
+    const struct hms_registry_times times = {.expiry_ms = 300000};
+    char error[HMS_JSON_ERROR_SIZE];
     struct hms_host *host;
-    char error[128];
 
     assert_int_equal(hms_registry_enter(world->registry, address, &host), HMS_OK);
-    hms_registry_heard(world->registry, host, 0, 0, 0);
+    hms_registry_heard(world->registry, host, &live, 0, 0);
     hms_registry_asked(host);
-    assert_int_equal(
-        hms_registry_answered(world->registry, host, message, 0, 0, error, sizeof(error)), HMS_OK);
-    hms_registry_check(world->registry, host, 0, 300000);
+    assert_int_equal(hms_registry_answered(world->registry, host, message, 0, 0, error), HMS_OK);
+    hms_registry_check(world->registry, host, &times);
     json_decref(message);
 }
 
@@ -53,31 +86,28 @@ static double real_at(const json_t *body, const char *group, const char *name)
 
 static void nothing_is_known_at_first(void **state)
 {
-    struct world world = world_open();
-    json_t *body = hms_platform_json(world.platform, 0);
+    struct world *world = *state;
+    json_t *body = hms_platform_json(world->platform, 0);
 
-    (void)state;
     assert_true(json_is_null(hms_json_path(body, "description", "availability", "now_pct", NULL)));
     assert_true(
         json_is_null(hms_json_path(body, "description", "availability", "last_24h_pct", NULL)));
     assert_true(real_at(body, "hosts", "total") == 0);
     assert_true(real_at(body, "monitoring", "messages_per_s") == 0);
     json_decref(body);
-    world_close(&world);
 }
 
 static void states_are_counted(void **state)
 {
-    struct world world = world_open();
+    struct world *world = *state;
     json_t *body;
 
-    (void)state;
-    fill(&world, "10.0.0.1", "running");
-    fill(&world, "10.0.0.2", "exited");
-    fill(&world, "10.0.0.3", "disabled");
-    fill(&world, "10.0.0.4", "levitating");
-    hms_platform_observe(world.platform, 0);
-    body = hms_platform_json(world.platform, 1000);
+    fill(world, "10.0.0.1", "running");
+    fill(world, "10.0.0.2", "exited");
+    fill(world, "10.0.0.3", "disabled");
+    fill(world, "10.0.0.4", "levitating");
+    hms_platform_observe(world->platform, 0);
+    body = hms_platform_json(world->platform, 1000);
     assert_true(real_at(body, "hosts", "total") == 4);
     assert_true(real_at(body, "hosts", "online") == 4);
     assert_true(real_at(body, "hosts", "offline") == 0);
@@ -89,38 +119,37 @@ static void states_are_counted(void **state)
                      1);
     assert_int_equal((int)(real_at(body, "availability", "last_24h_pct") * 100), 3333);
     json_decref(body);
-    world_close(&world);
 }
 
 static void rates_are_those_of_the_last_ten_seconds(void **state)
 {
     struct hms_platform_totals totals = {0};
-    struct world world = world_open();
+    struct world *world = *state;
     json_t *body;
     int second;
 
-    (void)state;
     for (second = 0; second < 60; second++) { /* busy first, then calm */
-        hms_platform_sample(world.platform, second * INT64_C(1000), &totals);
+        hms_platform_sample(world->platform, second * INT64_C(1000), &totals);
         totals.bus_messages += second < 30 ? 1000 : 4;
         totals.bus_bytes += 500;
         totals.rest_bytes += 70;
     }
-    body = hms_platform_json(world.platform, 60000);
+    body = hms_platform_json(world->platform, 60000);
     assert_true(real_at(body, "monitoring", "messages_per_s") == 4.0);
     assert_true(real_at(body, "monitoring", "bytes_per_s") == 500.0);
     assert_true(real_at(body, "rest", "bytes_per_s") == 70.0);
     assert_true(real_at(body, "rest", "bytes") == 59 * 70);
     json_decref(body);
-    world_close(&world);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_is_known_at_first),
-        cmocka_unit_test(states_are_counted),
-        cmocka_unit_test(rates_are_those_of_the_last_ten_seconds),
+        TEST(nothing_is_known_at_first),
+        TEST(states_are_counted),
+        TEST(rates_are_those_of_the_last_ten_seconds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

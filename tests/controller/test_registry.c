@@ -8,7 +8,9 @@
 
 #include <cmocka.h>
 
+#include "controller/notice.h"
 #include "controller/registry.h"
+#include "core/buffer.h"
 #include "core/error.h"
 #include "core/json.h"
 
@@ -21,6 +23,8 @@ static const char answer[] =
     " 'bbbb11112222':{'id':'bbbb111122223333','name':'aaaa1111','container_state':'running',"
     "                 'up':false},"
     " 'cccc111122':{'container_state':'disabled','details':'ignored'}}}";
+
+static const struct hms_notice live = {.kind = HMS_NOTICE_LIVE, .address = ADDRESS};
 
 static json_t *parse(const char *text)
 {
@@ -40,13 +44,13 @@ static json_t *parse(const char *text)
 
 static int take(struct hms_registry *registry, struct hms_host *host, const char *text)
 {
-    char error[128] = "";
+    char error[HMS_JSON_ERROR_SIZE] = "";
     json_t *message = parse(text);
     int result;
 
-    hms_registry_heard(registry, host, 0, 1, 0);
+    hms_registry_heard(registry, host, &live, 0, 1);
     hms_registry_asked(host);
-    result = hms_registry_answered(registry, host, message, 10, 2, error, sizeof(error));
+    result = hms_registry_answered(registry, host, message, 10, 2, error);
     assert_true((result == HMS_OK) == (*error == '\0'));
     json_decref(message);
     return result;
@@ -175,35 +179,41 @@ static void too_many_containers_are_refused(void **state)
 {
     struct hms_host *host = enter(*state, ADDRESS);
     json_t *message = json_pack("{s:s, s:{}}", "command", "ok", "content");
-    char error[128], key[16];
+    char error[HMS_JSON_ERROR_SIZE], key[16];
     int i;
 
-    for (i = 0; i <= HMS_REGISTRY_CONTAINERS_MAX; i++) {
+    for (i = 0; i <= HMS_NOTICE_CONTAINERS_MAX; i++) {
         snprintf(key, sizeof(key), "%012d", i);
         json_object_set_new(json_object_get(message, "content"), key, json_object());
     }
-    hms_registry_heard(*state, host, 0, 1, 0);
+    hms_registry_heard(*state, host, &live, 0, 1);
     hms_registry_asked(host);
-    assert_int_equal(hms_registry_answered(*state, host, message, 0, 0, error, sizeof(error)),
-                     HMS_ELIMIT);
+    assert_int_equal(hms_registry_answered(*state, host, message, 0, 0, error), HMS_EPROTO);
     assert_int_equal(json_object_size(host->content), 0);
     json_decref(message);
 }
 
+static void check(struct hms_registry *registry, struct hms_host *host, int64_t now_ms)
+{
+    struct hms_registry_times times = {
+        .now_ms = now_ms, .wall_ns = now_ms * 1000000, .expiry_ms = 300000};
+
+    hms_registry_check(registry, host, &times);
+}
+
 static void who_is_up(void **state)
 {
+    const struct hms_totals *totals = &hms_registry_totals(*state)->containers;
     struct hms_host *host = enter(*state, ADDRESS);
-    size_t supervised, up;
 
     assert_int_equal(take(*state, host, answer), HMS_OK);
-    hms_registry_check(*state, host, 11, 300000);
-    hms_registry_availability(*state, &supervised, &up);
-    assert_int_equal(supervised, 3); /* not the ignored one */
-    assert_int_equal(up, 1);         /* not the exited one, nor the one that says so itself */
-    hms_registry_check(*state, host, 400000, 300000);
-    hms_registry_availability(*state, &supervised, &up);
-    assert_int_equal(supervised, 3);
-    assert_int_equal(up, 0);
+    check(*state, host, 11);
+    assert_int_equal(totals->containers, 4);
+    assert_int_equal(totals->supervised, 3); /* not the ignored one */
+    assert_int_equal(totals->up, 1); /* not the exited one, nor the one that says so itself */
+    check(*state, host, 400000);
+    assert_int_equal(totals->supervised, 3);
+    assert_int_equal(totals->up, 0);
 }
 
 static void states_of_a_host(void **state)
@@ -213,32 +223,41 @@ static void states_of_a_host(void **state)
 
     assert_int_equal(host->state, HMS_HOST_OFFLINE);
     take(*state, host, "{'command':'ok','content':{},'host':{'state':'degraded'}}");
-    hms_registry_check(*state, host, 11, 300000);
+    check(*state, host, 11);
     assert_int_equal(host->state, HMS_HOST_DEGRADED);
     take(*state, host, "{'command':'ok','content':{},'host':{'state':'online'}}");
-    hms_registry_check(*state, host, 11, 300000);
+    check(*state, host, 12);
     assert_int_equal(host->state, HMS_HOST_ONLINE);
     version = hms_registry_version(*state);
-    hms_registry_check(*state, host, 12, 300000);
+    check(*state, host, 13);
     assert_int_equal(hms_registry_version(*state), version);
-    hms_registry_check(*state, host, 250000, 300000);
+    assert_int_equal(host->state_since_ns, 12000000);
+    check(*state, host, 250000);
     assert_int_equal(host->state, HMS_HOST_STALE);
+    assert_int_equal(host->state_since_ns, INT64_C(250000000000));
     assert_true(hms_registry_version(*state) > version);
     assert_string_equal(hms_host_state_name(host->state), "stale");
+}
+
+static void expect_text(struct hms_host *host, const char *expected)
+{
+    struct hms_buffer buffer;
+
+    hms_buffer_init(&buffer, 1 << 20);
+    assert_int_equal(hms_host_append_text(host, &buffer), HMS_OK);
+    assert_string_equal(buffer.data, expected);
+    hms_buffer_free(&buffer);
 }
 
 static void text_follows_the_content(void **state)
 {
     struct hms_host *host = enter(*state, ADDRESS);
-    size_t size;
-    const char *text;
 
-    assert_string_equal(hms_host_text(host, &size), "{}");
-    take(*state, host, "{'command':'ok','content':{'aaaa':{'name':'web'}}}");
-    text = hms_host_text(host, &size);
-    assert_string_equal(text, "{\"aaaa\":{\"name\":\"web\"}}");
-    assert_int_equal(size, strlen(text));
-    assert_ptr_equal(hms_host_text(host, &size), text);
+    expect_text(host, "{}");
+    take(*state, host, "{'command':'ok','content':{'aaaa':{'name':'web'},'bbbb':{}}}");
+    expect_text(host, "{\"aaaa\":{\"name\":\"web\"},\"bbbb\":{}}");
+    take(*state, host, "{'command':'ok','content':{'bbbb':{'name':'db'}}}");
+    expect_text(host, "{\"bbbb\":{\"name\":\"db\"}}");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
