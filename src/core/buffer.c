@@ -22,6 +22,13 @@ void hms_buffer_free(struct hms_buffer *buffer)
     buffer->size_bytes = buffer->capacity_bytes = 0;
 }
 
+void hms_buffer_wipe(struct hms_buffer *buffer)
+{
+    if (buffer->data != NULL)
+        explicit_bzero(buffer->data, buffer->capacity_bytes);
+    hms_buffer_free(buffer);
+}
+
 int hms_buffer_append(struct hms_buffer *buffer, const void *data, size_t size_bytes)
 {
     size_t need;

@@ -17,6 +17,9 @@ struct hms_buffer {
 void hms_buffer_init(struct hms_buffer *buffer, size_t limit_bytes);
 void hms_buffer_free(struct hms_buffer *buffer);
 
+/* The same, after overwriting what is in it: for secrets (growing may have left copies behind). */
+void hms_buffer_wipe(struct hms_buffer *buffer);
+
 /* Appends. Returns 0, or HMS_ELIMIT (the buffer is as it was) past the limit. */
 int hms_buffer_append(struct hms_buffer *buffer, const void *data, size_t size_bytes);
 

@@ -134,6 +134,14 @@ void hms_docker_image_inspect(struct hms_docker *docker, const char *name, hms_d
     begin(docker, &call, is_image(name) ? hms_asprintf("/images/%s/json", name) : NULL, done, arg);
 }
 
+void hms_docker_image_remove(struct hms_docker *docker, const char *name, hms_docker_done_fn done,
+                             void *arg)
+{
+    struct hms_http_call call = {.method = "DELETE", .timeout_ms = HMS_DOCKER_WRITE_TIMEOUT_MS};
+
+    begin(docker, &call, is_image(name) ? hms_asprintf("/images/%s", name) : NULL, done, arg);
+}
+
 /* One line of the answer to a load: progress, what was loaded, or an error. */
 static int on_load_line(void *arg, const char *line, size_t size)
 {
@@ -272,6 +280,39 @@ void hms_docker_remove(struct hms_docker *docker, const char *id, int force,
           hms_docker_is_word(id) ? hms_asprintf("/containers/%s?v=1&force=%d", id, force != 0)
                                  : NULL,
           done, arg);
+}
+
+void hms_docker_rename(struct hms_docker *docker, const char *id, const char *name,
+                       hms_docker_done_fn done, void *arg)
+{
+    struct hms_http_call call = {.method = "POST", .timeout_ms = HMS_DOCKER_WRITE_TIMEOUT_MS};
+    int is_good = hms_docker_is_word(id) && hms_docker_is_word(name);
+
+    begin(docker, &call, is_good ? hms_asprintf("/containers/%s/rename?name=%s", id, name) : NULL,
+          done, arg);
+}
+
+/* --- volumes -------------------------------------------------------------------------------- */
+
+static void call_volume(struct hms_docker *docker, const char *method, const char *name,
+                        int64_t timeout_ms, hms_docker_done_fn done, void *arg)
+{
+    struct hms_http_call call = {.method = method, .timeout_ms = timeout_ms};
+
+    begin(docker, &call, hms_docker_is_word(name) ? hms_asprintf("/volumes/%s", name) : NULL, done,
+          arg);
+}
+
+void hms_docker_volume_inspect(struct hms_docker *docker, const char *name, hms_docker_done_fn done,
+                               void *arg)
+{
+    call_volume(docker, "GET", name, HMS_DOCKER_READ_TIMEOUT_MS, done, arg);
+}
+
+void hms_docker_volume_remove(struct hms_docker *docker, const char *name, hms_docker_done_fn done,
+                              void *arg)
+{
+    call_volume(docker, "DELETE", name, HMS_DOCKER_WRITE_TIMEOUT_MS, done, arg);
 }
 
 /* --- logs ----------------------------------------------------------------------------------- */

@@ -38,6 +38,11 @@ void hms_docker_info(struct hms_docker *docker, hms_docker_done_fn done, void *a
 void hms_docker_image_inspect(struct hms_docker *docker, const char *name, hms_docker_done_fn done,
                               void *arg);
 
+/* Takes a name from an image, or removes it by its id; with the last name the image goes.
+ * HMS_EREMOTE with status 409: a container needs it, or an id has several names. Deadline 120 s. */
+void hms_docker_image_remove(struct hms_docker *docker, const char *name, hms_docker_done_fn done,
+                             void *arg);
+
 /*
  * Loads the images of an archive (`docker save`, also compressed) from the file at path. It is read
  * on libuv's pool and sent in pieces of at most 256 KiB. The body is an array with the names (or
@@ -66,6 +71,17 @@ void hms_docker_put_archive(struct hms_docker *docker, const char *id, const cha
  * HMS_ENOENT: there is none. Deadline 120 s. */
 void hms_docker_remove(struct hms_docker *docker, const char *id, int force,
                        hms_docker_done_fn done, void *arg);
+
+/* Gives a container another name. HMS_EREMOTE with status 409: it is taken. Deadline 120 s. */
+void hms_docker_rename(struct hms_docker *docker, const char *id, const char *name,
+                       hms_docker_done_fn done, void *arg);
+
+/* A volume by its name; HMS_ENOENT if there is none. Removing one that a container uses gives
+ * HMS_EREMOTE with status 409. Deadlines 30 s and 120 s. */
+void hms_docker_volume_inspect(struct hms_docker *docker, const char *name, hms_docker_done_fn done,
+                               void *arg);
+void hms_docker_volume_remove(struct hms_docker *docker, const char *name, hms_docker_done_fn done,
+                              void *arg);
 
 /* The last `lines` lines (1 to 1000) that a container without a terminal wrote to standard output
  * and error. The body is one JSON string, the last HMS_DOCKER_LOG_MAX_BYTES of them at most.

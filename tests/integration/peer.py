@@ -250,6 +250,7 @@ class OldManager(Peer):
         self.threshold = 60
         self.ignored = set()
         self.tells = self.answers = True
+        self.content_reply = None  # instead of the true one
         self.entries = {
             name[:10]: {"address": f"172.17.0.{number}", "packet_loss": "0.0%",
                         "container_state": "running", "service_state": "enable",
@@ -285,7 +286,8 @@ class OldManager(Peer):
         return reply
 
     def _give_content(self, _fields_of_it):
-        return {"command": "ok", "address": self.address, "content": self.content()}
+        return self.content_reply or {"command": "ok", "address": self.address,
+                                      "content": self.content()}
 
     def _container_ignore(self, fields):
         container = fields.get("containerID")
