@@ -11,6 +11,7 @@
 
 #include "controller/notice.h"
 #include "controller/registry.h"
+#include "controller/strangers.h"
 #include "core/alloc.h"
 #include "core/bus.h"
 #include "core/clock.h"
@@ -45,6 +46,7 @@ struct hms_gather {
     int64_t hearing_ms; /* since when messages can reach us, or HMS_SYNC_DEAF */
     struct hms_bus_watch watch;
     struct hms_gather_drops drops;
+    struct hms_strangers strangers;
     int open_timers;
     int is_ready;
     int closing;
@@ -319,6 +321,27 @@ static void hear(struct hms_gather *gather, struct hms_host *host, const struct 
     settle(gather, host);
 }
 
+/* Whether the host may be heard; only those that it may are entered into the registry. */
+static int admit(struct hms_gather *gather, const char *address, struct hms_host **host)
+{
+    *host = hms_registry_find(gather->registry, address);
+    if (*host != NULL)
+        return 1;
+    if (gather->options.accept == HMS_ACCEPT_REGISTERED) {
+        ++gather->drops.strangers;
+        if (hms_strangers_note(&gather->strangers, address, hms_clock_wall_ns()) &&
+            hms_log_limit_pass(&gather->dropped_limit, now_ms(gather)))
+            hms_log(gather->log, HMS_LOG_WARN, MODULE,
+                    "host %s is refused: it is not registered (--accept-managers=registered)",
+                    address);
+        return 0;
+    }
+    if (hms_registry_enter(gather->registry, address, host) == HMS_OK)
+        return 1;
+    drop(gather, &gather->drops.strangers, "too many hosts", address);
+    return 0;
+}
+
 void hms_gather_notified(struct hms_gather *gather, const json_t *message)
 {
     char error[HMS_JSON_ERROR_SIZE];
@@ -335,10 +358,10 @@ void hms_gather_notified(struct hms_gather *gather, const json_t *message)
         drop(gather, &gather->drops.malformed, error, notice.address);
         return;
     }
-    if (hms_registry_enter(gather->registry, notice.address, &host) != HMS_OK) {
-        drop(gather, &gather->drops.strangers, "too many hosts", notice.address);
+    if (!admit(gather, notice.address, &host))
         return;
-    }
+    if (host->notifications == 0)
+        hms_strangers_forget(&gather->strangers, notice.address);
     if (hms_host_count_after(host, notice.removed, notice.changed) > HMS_NOTICE_CONTAINERS_MAX) {
         drop(gather, &gather->drops.malformed, "too many containers", notice.address);
         return;
@@ -354,6 +377,14 @@ void hms_gather_changed(struct hms_gather *gather, struct hms_host *host)
     settle(gather, host);
 }
 
+void hms_gather_forget(struct hms_gather *gather, struct hms_host *host)
+{
+    if (host->ask != NULL)
+        hms_bus_cancel(gather->bus, host->ask);
+    hms_registry_remove(gather->registry, host);
+    gather->on_change(gather->arg);
+}
+
 int hms_gather_is_ready(const struct hms_gather *gather)
 {
     return gather->is_ready;
@@ -362,6 +393,11 @@ int hms_gather_is_ready(const struct hms_gather *gather)
 const struct hms_gather_drops *hms_gather_drops(const struct hms_gather *gather)
 {
     return &gather->drops;
+}
+
+const struct hms_strangers *hms_gather_strangers(const struct hms_gather *gather)
+{
+    return &gather->strangers;
 }
 
 /* ---- silence ---- */

@@ -17,6 +17,10 @@ struct hms_gather;
 struct hms_host;
 struct hms_log;
 struct hms_registry;
+struct hms_strangers;
+
+/* Whether a manager that announces itself unasked is taken in. */
+enum hms_accept { HMS_ACCEPT_AUTO, HMS_ACCEPT_REGISTERED };
 
 /* Who is asked for content. */
 enum hms_gather_source {
@@ -26,6 +30,7 @@ enum hms_gather_source {
 };
 
 struct hms_gather_options {
+    enum hms_accept accept;  /* registered: hosts that are in the registry already */
     enum hms_sync_mode sync; /* pulling: what is pushed counts as a flag only */
     int64_t aggregation_ms;
     int64_t reply_timeout_ms;
@@ -36,7 +41,7 @@ struct hms_gather_options {
 struct hms_gather_drops {
     uint64_t malformed; /* a field is missing or wrong */
     uint64_t unknown;   /* no such command */
-    uint64_t strangers; /* of a host beyond HMS_REGISTRY_HOSTS_MAX */
+    uint64_t strangers; /* of a host that is not accepted, or beyond HMS_REGISTRY_HOSTS_MAX */
     uint64_t repeated;  /* of a version that we had */
     uint64_t gaps;      /* not dropped, but asked for anew: something before them was missing */
 };
@@ -66,6 +71,12 @@ void hms_gather_notified(struct hms_gather *gather, const json_t *message);
 
 /* Borrowed. */
 const struct hms_gather_drops *hms_gather_drops(const struct hms_gather *gather);
+
+/* Those that were not accepted; borrowed. */
+const struct hms_strangers *hms_gather_strangers(const struct hms_gather *gather);
+
+/* Takes the host out of the registry; who waits for its content gets HMS_ECANCELED first. */
+void hms_gather_forget(struct hms_gather *gather, struct hms_host *host);
 
 /* A command of ours changed something at the host. */
 void hms_gather_changed(struct hms_gather *gather, struct hms_host *host);

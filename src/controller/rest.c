@@ -291,6 +291,35 @@ static int add_threshold(struct hms_http_exchange *exchange, const json_t *body,
     return HMS_OK;
 }
 
+/* What a host is added or removed with: the body's fields, and what HTTP has words of its own for.
+ */
+static int add_host_fields(struct hms_http_exchange *exchange, const json_t *body, json_t *message)
+{
+    const char *prefer = hms_http_header(exchange, "Prefer");
+    const char *force = hms_http_query(exchange, "force");
+    const char *address = hms_json_string(body, "address");
+
+    if (address != NULL && strcmp(address, hms_json_string(message, "address")) != 0)
+        return refuse_parameter(exchange, "address differs between path and body");
+    if (force != NULL && strcmp(force, "true") != 0 && strcmp(force, "false") != 0)
+        return refuse_parameter(exchange, "force in the query must be true or false");
+    if (body != NULL)
+        json_object_update_missing(message, (json_t *)body);
+    if (force != NULL)
+        json_object_set_new(message, "force", json_boolean(strcmp(force, "true") == 0));
+    if (prefer != NULL && strcasestr(prefer, "respond-async") != NULL)
+        json_object_set_new(message, "async", json_true());
+    return HMS_OK;
+}
+
+static int add_parameters(const struct route *route, struct hms_http_exchange *exchange,
+                          const json_t *body, json_t *message)
+{
+    if (route->needs_admin)
+        return add_host_fields(exchange, body, message);
+    return strcmp(route->method, "POST") == 0 ? add_threshold(exchange, body, message) : HMS_OK;
+}
+
 static void run_command(struct hms_rest *rest, const struct route *route, const struct path *path,
                         struct hms_http_exchange *exchange)
 {
@@ -305,7 +334,7 @@ static void run_command(struct hms_rest *rest, const struct route *route, const 
         json_object_set_new(message, "address", hms_json_text(path->segments[1]));
     if (path->count > 2)
         json_object_set_new(message, "containerID", hms_json_text(path->segments[2]));
-    if (strcmp(route->method, "POST") != 0 || add_threshold(exchange, body, message) == HMS_OK) {
+    if (add_parameters(route, exchange, body, message) == HMS_OK) {
         request = hms_malloc(sizeof(*request));
         *request = (struct request){.rest = rest, .exchange = exchange};
         hms_dispatcher_run(rest->parts.dispatcher, message, on_result, request);
