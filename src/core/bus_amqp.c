@@ -24,6 +24,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/tls.h"
 
 #define BACKOFF_MIN_MS 200
 #define BACKOFF_MAX_MS 10000
@@ -64,6 +65,7 @@ struct bus_amqp {
     uv_loop_t *loop;
     struct hms_log *log;
     struct hms_amqp_url url;
+    struct hms_tls_context *tls_context; /* or NULL */
     char *password;
     char *password_file;
     int heartbeat_s;
@@ -211,9 +213,9 @@ static struct hms_amqp_parcel *parcel_new(struct bus_amqp *bus, enum hms_amqp_pa
 }
 
 /* Takes over the parcel; what follows is drain() and need_pump(). */
-static int enqueue(struct bus_amqp *bus, struct hms_amqp_parcel *parcel, const char *command)
+static int enqueue(struct bus_amqp *bus, struct hms_amqp_parcel *parcel, const char *topic)
 {
-    int result = hms_amqp_outbox_push(&bus->outbox, parcel, command);
+    int result = hms_amqp_outbox_push(&bus->outbox, parcel, topic);
 
     if (result != HMS_OK) {
         bus->public.troubles.refused++;
@@ -274,7 +276,8 @@ static int amqp_notify(struct hms_bus *public, enum hms_bus_role role, const cha
 {
     struct bus_amqp *bus = of(public);
     struct hms_amqp_parcel *parcel;
-    char *command;
+    const char *about;
+    char *topic;
     int result;
 
     if (bus->closing || !is_address(address)) {
@@ -282,10 +285,11 @@ static int amqp_notify(struct hms_bus *public, enum hms_bus_role role, const cha
         public->troubles.refused++;
         return is_address(address) ? HMS_ELIMIT : HMS_EINVAL;
     }
-    command = hms_strdup(hms_json_string(message, "command"));
+    about = hms_json_string(message, "address");
+    topic = hms_asprintf("%s %s", hms_json_string(message, "command"), about ? about : "");
     parcel = parcel_new(bus, HMS_AMQP_NOTIFICATION, key_of(role, address), address, message);
-    result = enqueue(bus, parcel, command);
-    free(command);
+    result = enqueue(bus, parcel, topic);
+    free(topic);
     drain(bus);
     return result;
 }
@@ -303,6 +307,7 @@ static void maybe_free(struct bus_amqp *bus)
         return;
     hms_bus_release(&bus->public);
     hms_amqp_url_free(&bus->url);
+    hms_tls_context_free(bus->tls_context);
     free(bus->password);
     free(bus->password_file);
     free(bus->address);
@@ -376,7 +381,7 @@ static void take_message(struct bus_amqp *bus, const struct hms_amqp_content *co
         break;
     if (inbox == NULL)
         return; /* it is not served any more */
-    if (sender == NULL || strlen(sender) > HMS_AMQP_SHORT_MAX_BYTES) {
+    if (sender == NULL || sender[0] == '\0' || strlen(sender) > HMS_AMQP_SHORT_MAX_BYTES) {
         drop_malformed(bus, "it has no sender of 1 to 255 bytes");
         return;
     }
@@ -698,6 +703,7 @@ static void connect_now(struct bus_amqp *bus)
     char *name;
     struct hms_amqp_connection_options options = {
         .url = &bus->url,
+        .tls_context = bus->tls_context,
         .password = bus->password,
         .heartbeat_s = bus->heartbeat_s,
         .body_max_bytes = HMS_BUS_AMQP_BODY_MAX_BYTES,
@@ -814,6 +820,7 @@ static char *copy(const char *text)
 int hms_bus_amqp_open(struct hms_bus **public, uv_loop_t *loop, struct hms_log *log,
                       const struct hms_bus_amqp_options *options, char *error, size_t error_size)
 {
+    struct hms_tls_context *tls_context = NULL;
     struct bus_amqp *bus;
     struct hms_amqp_url url;
     const char *refusal = hms_amqp_url_read(options->url, &url);
@@ -824,6 +831,9 @@ int hms_bus_amqp_open(struct hms_bus **public, uv_loop_t *loop, struct hms_log *
         return HMS_EINVAL;
     }
     result = check(options, error, error_size);
+    if (result == HMS_OK && url.is_tls)
+        result = hms_tls_context_new(&tls_context, options->ca_file, options->cert_file,
+                                     options->key_file, error, error_size);
     if (result != HMS_OK) {
         hms_amqp_url_free(&url);
         return result;
@@ -833,6 +843,7 @@ int hms_bus_amqp_open(struct hms_bus **public, uv_loop_t *loop, struct hms_log *
     bus->loop = loop;
     bus->log = log;
     bus->url = url;
+    bus->tls_context = tls_context;
     bus->password = copy(options->password);
     bus->password_file = copy(options->password_file);
     bus->heartbeat_s = options->heartbeat_s;

@@ -68,8 +68,10 @@ static struct world *world_new(enum hms_sync_mode sync)
     world->registry = hms_registry_new();
     world->gather = hms_gather_new(&world->loop, world->log, world->bus, world->registry, &options,
                                    on_change, world);
-    world->dispatcher = hms_dispatcher_new(world->bus, world->registry, world->gather, REPLY_MS);
+    world->dispatcher =
+        hms_dispatcher_new(world->bus, world->registry, world->gather, NULL, REPLY_MS);
     hms_gather_start(world->gather);
+    hms_gather_set_source(world->gather, HMS_GATHER_MANAGERS, NULL);
     hms_bus_serve(world->bus, HMS_BUS_CONTROLLER, "10.0.0.9", on_notification, world);
     scripted_open(&world->a, world->bus, A);
     scripted_open(&world->b, world->bus, B);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -72,6 +73,7 @@ static int setup(void **state)
 {
     struct world *world = hms_calloc(1, sizeof(*world));
 
+    signal(SIGPIPE, SIG_IGN);
     world->log = hms_log_new(2, HMS_LOG_TEXT,
                              getenv("HMS_TEST_LOG") != NULL ? HMS_LOG_DEBUG : HMS_LOG_ERROR);
     uv_loop_init(&world->loop);
