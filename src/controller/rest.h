@@ -20,7 +20,7 @@ struct hms_rest;
 /* What requests are answered from; all borrowed, and used until hms_rest_close() is called. */
 struct hms_rest_parts {
     struct hms_dispatcher *dispatcher;
-    const struct hms_gather *gather;
+    struct hms_gather *gather;
     struct hms_platform *platform;
     const struct hms_registry *registry;
 };
