@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 
 #include "controller/access.h"
@@ -19,6 +20,7 @@
 #include "controller/registry.h"
 #include "controller/rest.h"
 #include "controller/roster.h"
+#include "controller/standby.h"
 #include "controller/view.h"
 #include "core/alloc.h"
 #include "core/bus.h"
@@ -40,13 +42,14 @@ struct hms_controller {
     char address[INET_ADDRSTRLEN];
     struct hms_registry *registry;
     struct hms_gather *gather;
+    struct hms_standby *standby;
     struct hms_roster *roster;
     struct hms_deployer *deployer;
     struct hms_dispatcher *dispatcher;
     struct hms_platform *platform;
     struct hms_rest *rest;
     uv_timer_t sampler;
-    int open_parts; /* gather, rest, roster and sampler, while closing */
+    int open_parts; /* standby, gather, rest, roster and sampler, while closing */
     void (*closed_fn)(void *arg);
     void *closed_arg;
 };
@@ -87,10 +90,12 @@ static void on_message(void *arg, const json_t *message, struct hms_bus_call *ca
 {
     struct hms_controller *controller = arg;
 
-    if (call == NULL)
-        hms_gather_notified(controller->gather, message);
-    else
+    if (call != NULL) {
         hms_dispatcher_run(controller->dispatcher, message, on_result, call);
+    } else if (!hms_standby_heard(controller->standby, message)) {
+        hms_gather_notified(controller->gather, message);
+        hms_standby_relay(controller->standby, message);
+    }
 }
 
 /* ---- life ---- */
@@ -151,6 +156,7 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
         .reply_timeout_ms = options->reply_timeout_ms,
         .expiry_ms = options->expiry_ms,
     };
+    struct hms_standby_parts standby = {.log = log, .bus = bus, .address = options->address};
     struct hms_platform_sources platform;
 
     controller->loop = hms_loop_uv(loop);
@@ -165,8 +171,13 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
                                             controller->gather, roster, &options->deployer);
     controller->dispatcher = hms_dispatcher_new(bus, controller->registry, controller->gather,
                                                 controller->deployer, options->reply_timeout_ms);
-    platform = (struct hms_platform_sources){
-        .registry = controller->registry, .gather = controller->gather, .bus = bus};
+    standby.loop = controller->loop;
+    standby.gather = controller->gather;
+    controller->standby = hms_standby_new(&standby, on_message, controller);
+    platform = (struct hms_platform_sources){.registry = controller->registry,
+                                             .gather = controller->gather,
+                                             .standby = controller->standby,
+                                             .bus = bus};
     controller->platform = hms_platform_new(&platform, now_ms(controller));
     return controller;
 }
@@ -180,31 +191,36 @@ static void name_option(const char *option, char *error, size_t error_size)
     free(text);
 }
 
-/* The two things that can fail; nothing is left open if one does. */
-static int open_doors(struct hms_controller *controller,
-                      const struct hms_controller_options *options,
-                      const struct hms_access_tokens *tokens, char *error, size_t error_size)
+static int open_rest(struct hms_controller *controller,
+                     const struct hms_controller_options *options,
+                     const struct hms_access_tokens *tokens, char *error, size_t error_size)
 {
     struct hms_rest_parts parts = {
         .dispatcher = controller->dispatcher,
         .gather = controller->gather,
         .platform = controller->platform,
         .registry = controller->registry,
+        .standby = controller->standby,
     };
-    int result = hms_bus_serve(controller->bus, HMS_BUS_CONTROLLER, controller->address, on_message,
-                               controller);
+    int result = hms_rest_open(&controller->rest, controller->loop, controller->log,
+                               options->listen, tokens, &parts, error, error_size);
 
-    if (result != HMS_OK) {
-        snprintf(error, error_size, "--address %s: %s", controller->address, hms_strerror(result));
-        return result;
-    }
-    result = hms_rest_open(&controller->rest, controller->loop, controller->log, options->listen,
-                           tokens, &parts, error, error_size);
-    if (result != HMS_OK) {
+    if (result != HMS_OK)
         name_option("--listen", error, error_size);
-        hms_bus_unserve(controller->bus, HMS_BUS_CONTROLLER, controller->address);
-    }
     return result;
+}
+
+/* Where other machines reach the REST interface; free it. NULL: they do not. */
+static char *public_url(const struct hms_controller *controller)
+{
+    static const char anywhere[] = "0.0.0.0:";
+    const char *where = hms_rest_where(controller->rest);
+
+    if (!hms_access_needs_token(where))
+        return NULL;
+    if (strncmp(where, anywhere, sizeof(anywhere) - 1) == 0)
+        return hms_asprintf("http://%s:%s", controller->address, where + sizeof(anywhere) - 1);
+    return hms_asprintf("http://%s", where);
 }
 
 /* A file that is not given is no token. */
@@ -248,10 +264,13 @@ static int read_hosts(const char *path, struct hms_log *log, json_t **hosts, cha
 /* A host that cannot be taken over is logged and shown, and no reason not to start. */
 static void start(struct hms_controller *controller, const json_t *hosts)
 {
+    char *url = public_url(controller);
     json_t *host;
     size_t i;
 
     hms_gather_start(controller->gather);
+    hms_standby_start(controller->standby, url);
+    free(url);
     hms_deployer_start(controller->deployer);
     uv_timer_init(controller->loop, &controller->sampler);
     controller->sampler.data = controller;
@@ -279,10 +298,11 @@ static int open_with_tokens(struct hms_controller **opened, struct hms_loop *loo
         return result;
     }
     controller = controller_new(loop, log, bus, roster, options);
-    result = open_doors(controller, options, tokens, error, error_size);
+    result = open_rest(controller, options, tokens, error, error_size);
     if (result != HMS_OK) {
         hms_deployer_free(controller->deployer);
         hms_roster_close(roster, on_unused_closed, NULL);
+        hms_standby_free(controller->standby);
         hms_gather_free(controller->gather);
         controller_free(controller);
         return result;
@@ -348,10 +368,10 @@ static void on_sampler_closed(uv_handle_t *handle)
 
 void hms_controller_close(struct hms_controller *controller, void (*closed)(void *arg), void *arg)
 {
-    controller->open_parts = 4;
+    controller->open_parts = 5;
     controller->closed_fn = closed;
     controller->closed_arg = arg;
-    hms_bus_unserve(controller->bus, HMS_BUS_CONTROLLER, controller->address);
+    hms_standby_close(controller->standby, on_part_closed, controller);
     uv_close((uv_handle_t *)&controller->sampler, on_sampler_closed);
     /* In this order every request under way gets its answer before the doors close. */
     hms_gather_close(controller->gather, on_part_closed, controller);

@@ -12,6 +12,7 @@
 #include "controller/gather.h"
 #include "controller/platform.h"
 #include "controller/registry.h"
+#include "controller/standby.h"
 #include "controller/view.h"
 #include "core/alloc.h"
 #include "core/buffer.h"
@@ -171,10 +172,16 @@ static void get_platform(struct hms_rest *rest, struct hms_http_exchange *exchan
 
 static void get_healthz(struct hms_rest *rest, struct hms_http_exchange *exchange)
 {
-    int is_ready = hms_gather_is_ready(rest->parts.gather);
+    static const char *const words[] = {
+        [HMS_GATHER_STARTING] = "starting",
+        [HMS_GATHER_DISCONNECTED] = "disconnected",
+        [HMS_GATHER_HEALTHY] = "ok",
+    };
+    enum hms_gather_health health = hms_gather_health(rest->parts.gather);
 
-    respond(exchange, is_ready ? 200 : 503,
-            json_pack("{s:s, s:s, s:I}", "status", is_ready ? "ok" : "starting", "version",
+    respond(exchange, health == HMS_GATHER_HEALTHY ? 200 : 503,
+            json_pack("{s:s, s:s, s:s, s:I}", "status", words[health], "role",
+                      hms_standby_is_active(rest->parts.standby) ? "active" : "standby", "version",
                       HMS_VERSION, "hosts", (json_int_t)hms_registry_count(rest->parts.registry)),
             NULL, NULL);
 }
@@ -341,6 +348,43 @@ static void run_command(struct hms_rest *rest, const struct route *route, const 
     json_decref(body);
 }
 
+/* Where the active controller has the same resource, or NULL; free it. Addresses, ids and names
+ * need no escapes; nothing else is pointed to. */
+static char *location_at_active(const struct hms_rest *rest,
+                                const struct hms_http_exchange *exchange)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+    const char *url = hms_standby_active_url(rest->parts.standby);
+    const char *path = hms_http_path(exchange);
+    const char *threshold = hms_http_query(exchange, "threshold");
+    const char *end = path;
+
+    while (*end == '/' || (*end != '\0' && strchr(plain, *end) != NULL))
+        end++;
+    if (url == NULL || *end != '\0')
+        return NULL;
+    if (threshold == NULL)
+        return hms_asprintf("%s%s", url, path);
+    return threshold[strspn(threshold, plain)] == '\0'
+               ? hms_asprintf("%s%s?threshold=%s", url, path, threshold)
+               : NULL;
+}
+
+/* Only the active controller changes anything. */
+static void point_to_active(struct hms_rest *rest, struct hms_http_exchange *exchange)
+{
+    const char *active = hms_standby_active(rest->parts.standby);
+    char *location = location_at_active(rest, exchange);
+    json_t *body =
+        active
+            ? hms_bus_error("invalid_op", "this controller stands by: %s is the active one", active)
+            : hms_bus_error("unreachable", "this controller stands by, and no other is active");
+
+    json_object_set_new(body, "active", active ? json_string(active) : json_null());
+    respond(exchange, location ? 307 : 503, body, location ? "Location" : NULL, location);
+    free(location);
+}
+
 static void serve_path(struct hms_rest *rest, const struct path *path,
                        struct hms_http_exchange *exchange)
 {
@@ -357,6 +401,8 @@ static void serve_path(struct hms_rest *rest, const struct path *path,
                 allow);
     else if (route->fn != NULL)
         route->fn(rest, exchange);
+    else if (strcmp(route->method, "GET") != 0 && !hms_standby_is_active(rest->parts.standby))
+        point_to_active(rest, exchange);
     else
         run_command(rest, route, path, exchange);
 }
