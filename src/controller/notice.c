@@ -54,15 +54,14 @@ static int check_count(size_t count, const char *name, char error[HMS_JSON_ERROR
                   HMS_NOTICE_CONTAINERS_MAX);
 }
 
-/* What others read of an entry; the rest is passed on as it is. */
+/* What version 1 and we read of an entry. It need not have them all; the rest is passed on. */
 static const struct {
     const char *name;
     int is_text; /* else a boolean */
-    int is_needed;
 } entry_fields[] = {
-    {"container_state", 1, 1}, {"address", 1, 0}, {"packet_loss", 1, 0}, {"service_state", 1, 0},
-    {"details", 1, 0},         {"id", 1, 0},      {"name", 1, 0},        {"up", 0, 0},
-    {"supervised", 0, 0},
+    {"address", 1},       {"packet_loss", 1}, {"container_state", 1},
+    {"service_state", 1}, {"details", 1},     {"id", 1},
+    {"name", 1},          {"up", 0},          {"supervised", 0},
 };
 
 static int check_entry(const json_t *entry, const char *name, const char *key,
@@ -75,7 +74,7 @@ static int check_entry(const json_t *entry, const char *name, const char *key,
         return refuse(error, "%s: the entry of %s must be an object", name, key);
     for (i = 0; i < sizeof(entry_fields) / sizeof(entry_fields[0]); i++) {
         field = json_object_get(entry, entry_fields[i].name);
-        if (field == NULL && !entry_fields[i].is_needed)
+        if (field == NULL)
             continue;
         if (entry_fields[i].is_text ? !json_is_string(field) : !json_is_boolean(field))
             return refuse(error, "%s: %s of %s must be %s", name, entry_fields[i].name, key,

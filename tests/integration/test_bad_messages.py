@@ -58,7 +58,7 @@ BAD_LIVE_FIELDS = {
 BAD_UPDATE_FIELDS = {
     "base": ["6", -1, 8, None, 1.5, []],
     "changed": [[], "x", 7, None, {"": ENTRY}, {"a": 7}, {"a": None}, {"a": []}, {"x" * 65: ENTRY},
-                {"a": {}}, *({"a": {**ENTRY, name: value}} for name in ENTRY
+                *({"a": {**ENTRY, name: value}} for name in ENTRY
                              for value in (None, 7, True, [], {}))],
     "removed": [{}, "x", 7, None, [7], [""], [None], [["a"]], ["x" * 65]],
     "host": [[], "x", 7, None],
