@@ -110,6 +110,7 @@ static struct world *world_new(enum hms_accept accept, const char *broker)
         hms_dispatcher_new(world->bus, world->registry, world->gather, world->deployer, 500);
     hms_bus_serve(world->bus, HMS_BUS_CONTROLLER, "10.0.0.9", on_message, world);
     hms_gather_start(world->gather);
+    hms_gather_set_source(world->gather, HMS_GATHER_MANAGERS, NULL);
     hms_deployer_start(world->deployer);
     return world;
 }
