@@ -122,9 +122,9 @@ static struct hms_amqp_parcel *parcel_new(struct bus_amqp *bus, enum hms_amqp_pa
 }
 
 /* Takes over the parcel; what follows is drain() and need_pump(). */
-static int enqueue(struct bus_amqp *bus, struct hms_amqp_parcel *parcel, const char *command)
+static int enqueue(struct bus_amqp *bus, struct hms_amqp_parcel *parcel, const char *topic)
 {
-    int result = hms_amqp_outbox_push(&bus->outbox, parcel, command);
+    int result = hms_amqp_outbox_push(&bus->outbox, parcel, topic);
 
     if (result != HMS_OK) {
         bus->public.troubles.refused++;
@@ -185,7 +185,8 @@ int hms_bus_amqp_notify(struct hms_bus *public, enum hms_bus_role role, const ch
 {
     struct bus_amqp *bus = of(public);
     struct hms_amqp_parcel *parcel;
-    char *command;
+    const char *about;
+    char *topic;
     int result;
 
     if (bus->closing || !is_address(address)) {
@@ -193,11 +194,12 @@ int hms_bus_amqp_notify(struct hms_bus *public, enum hms_bus_role role, const ch
         public->troubles.refused++;
         return is_address(address) ? HMS_ELIMIT : HMS_EINVAL;
     }
-    command = hms_strdup(hms_json_string(message, "command"));
+    about = hms_json_string(message, "address");
+    topic = hms_asprintf("%s %s", hms_json_string(message, "command"), about ? about : "");
     parcel =
         parcel_new(bus, HMS_AMQP_NOTIFICATION, hms_bus_amqp_key(role, address), address, message);
-    result = enqueue(bus, parcel, command);
-    free(command);
+    result = enqueue(bus, parcel, topic);
+    free(topic);
     hms_bus_amqp_drain(bus);
     return result;
 }

@@ -12,6 +12,7 @@ from lab import broker
 HOSTS = 3 if frame.QUICK else 5
 CONTAINERS = 4 if frame.QUICK else 20  # on each host
 CONTROLLER_ADDRESS = "10.77.0.254"
+IN_CONTACT = "STATUS=in contact"  # what a component tells its service manager
 
 
 def broker_options(lab):
@@ -48,6 +49,7 @@ class Controller(RestProcess):
         super().__init__(test, folder, "controller", "controller", {
             **broker_options(lab),
             "address": CONTROLLER_ADDRESS,
+            "state_dir": os.path.join(folder, "controller-state"),
             **options,
         }, netns=lab.netns, environment={"HMS_BROKER_PASSWORD": broker.PASSWORD})
 
@@ -69,7 +71,7 @@ class Controller(RestProcess):
 def is_in_contact(process):
     """Whether it was on the bus when it last spoke of it."""
     statuses = [line for line in process.told() if line.startswith("STATUS=")]
-    return bool(statuses) and statuses[-1] == "STATUS=in contact"
+    return bool(statuses) and statuses[-1] == IN_CONTACT
 
 
 class FleetTest(frame.LabTest):
