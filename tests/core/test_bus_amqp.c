@@ -592,6 +592,10 @@ static void one_holds_a_name(void **state)
     hms_bus_hold(first->bus, "another", on_hold, first);
     until(world, &first->held, 2, "another name");
     assert_int_equal(first->lost + second->lost + third->lost, 0);
+    broker_begin("ctl delete_queue hms.hold.another");
+    until(world, &first->lost, 1, "the end of the hold");
+    until(world, &first->held, 3, "the hold again");
+    broker_end();
 }
 
 int main(void)
