@@ -170,7 +170,7 @@ static void fail(struct hms_post *post, const struct hms_deployment_outcome *out
     } else if (post->is_new) {
         post->host->membership = HMS_LEAVING;
     } else if (reply != NULL && post->goal == HMS_DEPLOY_REMOVE) {
-        post->host->membership = HMS_JOINED;
+        post->host->membership = post->before;
     }
     if (reply != NULL) {
         hms_deployer_answer(reply, verdict_of(outcome->error), body);

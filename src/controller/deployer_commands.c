@@ -273,6 +273,7 @@ static enum hms_verdict remove_host(struct hms_deployer *deployer, const struct 
             body, HMS_VERDICT_CONFLICT,
             "the password for this host went with the controller's last run: add the host "
             "again with it, or remove it with force");
+    post->before = order->host->membership;
     order->host->membership = HMS_LEAVING;
     hms_roster_save(deployer->roster, NULL, NULL);
     hms_deployer_deploy(post, HMS_DEPLOY_REMOVE, hms_deployer_reply_new(deployer, done, arg));

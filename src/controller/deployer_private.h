@@ -42,6 +42,7 @@ struct hms_post {
     struct deployer_reply *reply; /* NULL: done by ourselves */
     struct hms_reach wanted;      /* becomes the host's if it succeeds; empty: the host's own */
     int is_new;                   /* is forgotten again if it fails */
+    enum hms_membership before;   /* the host's before it was to be removed */
 
     /* What an operator wants instead of the deployment that is being cancelled. */
     int has_next;

@@ -21,6 +21,9 @@
 
 #define MODULE "controller"
 
+/* Hosts that are there are heard within so long: three of their usual heartbeats. */
+#define SETTLE_MS 3000
+
 /* One give_content under way. */
 struct hms_gather_ask {
     struct hms_gather *gather;
@@ -118,10 +121,42 @@ static void review_all(struct hms_gather *gather)
     gather->on_change(gather->arg);
 }
 
+static int is_complete(const struct hms_host *host)
+{
+    return host->has_content && hms_json_bool(host->report, "ready", 1);
+}
+
+static int is_awaited(const struct hms_host *host)
+{
+    return !is_complete(host) &&
+           (host->state == HMS_HOST_ONLINE || host->state == HMS_HOST_DEGRADED);
+}
+
+static void note_ready(struct hms_gather *gather)
+{
+    size_t count = hms_registry_count(gather->registry), complete = 0, awaited = 0, i;
+    int has_settled, is_enough;
+
+    if (gather->is_ready || gather->hearing_ms == HMS_SYNC_DEAF)
+        return;
+    for (i = 0; i < count; i++) {
+        complete += is_complete(hms_registry_at(gather->registry, i)) != 0;
+        awaited += is_awaited(hms_registry_at(gather->registry, i)) != 0;
+    }
+    has_settled = now_ms(gather) - gather->hearing_ms >= SETTLE_MS;
+    is_enough = has_settled ? complete > 0 || awaited == 0 : complete > 0 && complete == count;
+    if (!is_enough)
+        return;
+    gather->is_ready = 1;
+    hms_log(gather->log, HMS_LOG_INFO, MODULE, "ready: %zu of %zu hosts have told all", complete,
+            count);
+}
+
 /* Every event of a host ends here: its state, the next aggregation, whoever counts. */
 static void settle(struct hms_gather *gather, struct hms_host *host)
 {
     review(gather, host);
+    note_ready(gather);
     gather->on_change(gather->arg);
 }
 
@@ -150,15 +185,6 @@ static void log_version(struct hms_gather *gather, const struct hms_host *host)
                    json_pack("{s:I, s:I, s:s}", "epoch", (json_int_t)point.epoch, "version",
                              (json_int_t)point.version, "address", host->address),
                    "content of %s is at version %lld", host->address, (long long)point.version);
-}
-
-static void note_ready(struct hms_gather *gather, const struct hms_host *host)
-{
-    if (gather->is_ready || !host->has_content || !hms_json_bool(host->report, "ready", 1))
-        return;
-    gather->is_ready = 1;
-    hms_log(gather->log, HMS_LOG_INFO, MODULE, "ready: %s tells of %zu containers", host->address,
-            json_object_size(host->content));
 }
 
 /* A controller tells the same as a manager, one level deeper. Returns a new reference. */
@@ -191,7 +217,6 @@ static int take_answer(struct hms_gather *gather, struct hms_host *host, int err
     }
     if (error == HMS_OK) {
         log_version(gather, host);
-        note_ready(gather, host);
     } else {
         hms_log(gather->log, HMS_LOG_DEBUG, MODULE, "no content from %s: %s", host->address, text);
     }
@@ -306,7 +331,6 @@ static void hear(struct hms_gather *gather, struct hms_host *host, const struct 
         hms_registry_heard(gather->registry, host, notice, now_ms(gather), hms_clock_wall_ns())) {
     case HMS_SYNC_FOLLOWS:
         log_version(gather, host);
-        note_ready(gather, host);
         break;
     case HMS_SYNC_KNOWN:
         gather->drops.repeated += notice->kind == HMS_NOTICE_UPDATE;
@@ -385,9 +409,12 @@ void hms_gather_forget(struct hms_gather *gather, struct hms_host *host)
     gather->on_change(gather->arg);
 }
 
-int hms_gather_is_ready(const struct hms_gather *gather)
+enum hms_gather_health hms_gather_health(struct hms_gather *gather)
 {
-    return gather->is_ready;
+    note_ready(gather);
+    if (!gather->is_ready)
+        return HMS_GATHER_STARTING;
+    return gather->hearing_ms == HMS_SYNC_DEAF ? HMS_GATHER_DISCONNECTED : HMS_GATHER_HEALTHY;
 }
 
 const struct hms_gather_drops *hms_gather_drops(const struct hms_gather *gather)

@@ -81,8 +81,16 @@ void hms_gather_forget(struct hms_gather *gather, struct hms_host *host);
 /* A command of ours changed something at the host. */
 void hms_gather_changed(struct hms_gather *gather, struct hms_host *host);
 
-/* Whether a manager has told a content that it calls complete. Stays so. */
-int hms_gather_is_ready(const struct hms_gather *gather);
+enum hms_gather_health {
+    /* Ends, for good, when every host has told a content that it calls complete; after three
+     * seconds on the bus it is enough that one has, or that there is none to be waited for. */
+    HMS_GATHER_STARTING,
+    HMS_GATHER_DISCONNECTED, /* the bus has no contact */
+    HMS_GATHER_HEALTHY,
+};
+
+/* Whether what is known of the platform can be trusted as a whole. */
+enum hms_gather_health hms_gather_health(struct hms_gather *gather);
 
 /* A wait for fresh content; embedded in the waiter's own request struct. */
 struct hms_gather_wait {

@@ -172,10 +172,15 @@ static void get_platform(struct hms_rest *rest, struct hms_http_exchange *exchan
 
 static void get_healthz(struct hms_rest *rest, struct hms_http_exchange *exchange)
 {
-    int is_ready = hms_gather_is_ready(rest->parts.gather);
+    static const char *const words[] = {
+        [HMS_GATHER_STARTING] = "starting",
+        [HMS_GATHER_DISCONNECTED] = "disconnected",
+        [HMS_GATHER_HEALTHY] = "ok",
+    };
+    enum hms_gather_health health = hms_gather_health(rest->parts.gather);
 
-    respond(exchange, is_ready ? 200 : 503,
-            json_pack("{s:s, s:s, s:s, s:I}", "status", is_ready ? "ok" : "starting", "role",
+    respond(exchange, health == HMS_GATHER_HEALTHY ? 200 : 503,
+            json_pack("{s:s, s:s, s:s, s:I}", "status", words[health], "role",
                       hms_standby_is_active(rest->parts.standby) ? "active" : "standby", "version",
                       HMS_VERSION, "hosts", (json_int_t)hms_registry_count(rest->parts.registry)),
             NULL, NULL);

@@ -21,7 +21,7 @@ struct hms_standby;
 /* What requests are answered from; all borrowed, and used until hms_rest_close() is called. */
 struct hms_rest_parts {
     struct hms_dispatcher *dispatcher;
-    const struct hms_gather *gather;
+    struct hms_gather *gather;
     struct hms_platform *platform;
     const struct hms_registry *registry;
     const struct hms_standby *standby;

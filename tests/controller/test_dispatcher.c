@@ -168,10 +168,10 @@ static void an_update_is_gathered(void **state)
 {
     struct world *world = *state;
 
-    assert_false(hms_gather_is_ready(world->gather));
+    assert_int_equal(hms_gather_health(world->gather), HMS_GATHER_STARTING);
     scripted_notify(&world->a, "update");
     WAIT(world, is_updated(world, A));
-    assert_true(hms_gather_is_ready(world->gather));
+    assert_int_equal(hms_gather_health(world->gather), HMS_GATHER_HEALTHY);
     assert_int_equal(world->a.asks, 1);
     assert_int_equal(world->b.asks, 0);
     assert_int_equal(json_object_size(host(world, A)->content), 2);
@@ -428,6 +428,48 @@ static void hosts_are_stale_while_the_bus_is_down(void **state)
     WAIT(world, host(world, A)->state == HMS_HOST_OFFLINE || is_updated(world, A));
 }
 
+static void health_waits_for_every_host(void **state)
+{
+    struct world *world = *state;
+
+    world->b.hold = 1;
+    scripted_notify(&world->a, "live");
+    scripted_notify(&world->b, "live");
+    WAIT(world, world->b.held_count == 1 && is_updated(world, A));
+    assert_int_equal(hms_gather_health(world->gather), HMS_GATHER_STARTING);
+    world->b.hold = 0;
+    scripted_release(&world->b);
+    WAIT(world, is_updated(world, B));
+    assert_int_equal(hms_gather_health(world->gather), HMS_GATHER_HEALTHY);
+}
+
+static void health_needs_contact(void **state)
+{
+    struct world *world = *state;
+
+    hms_bus_set_contact(world->bus, HMS_BUS_DOWN);
+    assert_int_equal(hms_gather_health(world->gather), HMS_GATHER_STARTING);
+    hms_bus_set_contact(world->bus, HMS_BUS_READY);
+    both_are_known(world);
+    hms_bus_set_contact(world->bus, HMS_BUS_DOWN);
+    assert_int_equal(hms_gather_health(world->gather), HMS_GATHER_DISCONNECTED);
+    hms_bus_set_contact(world->bus, HMS_BUS_CONGESTED);
+    assert_int_equal(hms_gather_health(world->gather), HMS_GATHER_HEALTHY);
+}
+
+static void health_does_not_need_hosts(void **state)
+{
+    struct world *world = *state;
+    int64_t until_ms = hms_clock_mono_ms() + DEADLINE_MS;
+
+    assert_int_equal(hms_gather_health(world->gather), HMS_GATHER_STARTING);
+    while (hms_gather_health(world->gather) != HMS_GATHER_HEALTHY) {
+        assert_true(hms_clock_mono_ms() < until_ms);
+        uv_sleep(20);
+        uv_update_time(&world->loop);
+    }
+}
+
 static void a_read_asks_a_pending_host_first(void **state)
 {
     struct world *world = *state;
@@ -674,6 +716,9 @@ int main(void)
         TEST(too_many_containers_are_not_taken),
         TEST(a_silent_host_is_offline_and_asked_when_it_returns),
         TEST(hosts_are_stale_while_the_bus_is_down),
+        TEST(health_waits_for_every_host),
+        TEST(health_needs_contact),
+        TEST(health_does_not_need_hosts),
         TEST(a_read_asks_a_pending_host_first),
         TEST(an_update_during_the_question_is_not_missed),
         TEST(a_read_of_a_silent_host_tells_the_last_known),

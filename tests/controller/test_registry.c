@@ -112,6 +112,37 @@ static void hosts_are_bounded(void **state)
     assert_int_equal(hms_registry_enter(*state, "10.1.0.7", &host), HMS_OK);
 }
 
+static void check(struct hms_registry *registry, struct hms_host *host, int64_t now_ms)
+{
+    struct hms_registry_times times = {
+        .now_ms = now_ms, .wall_ns = now_ms * 1000000, .expiry_ms = 300000};
+
+    hms_registry_check(registry, host, &times);
+}
+
+static void a_host_that_left_counts_for_nothing(void **state)
+{
+    struct hms_registry *registry = *state;
+    struct hms_host *host, *again;
+
+    hms_registry_enter(registry, ADDRESS, &host);
+    assert_int_equal(take(registry, host, answer), HMS_OK);
+    check(registry, host, 10);
+    assert_int_equal(hms_registry_totals(registry)->hosts_present, 1);
+    hms_registry_hold(host);
+    hms_registry_remove(registry, host);
+    assert_null(hms_registry_find(registry, ADDRESS));
+    assert_int_equal(hms_registry_count(registry), 0);
+    assert_int_equal(hms_registry_totals(registry)->hosts_present, 0);
+    assert_int_equal(hms_registry_totals(registry)->containers.supervised, 0);
+    /* Who held it may go on with it; it is another one that comes under that address. */
+    hms_registry_changed(registry, host);
+    assert_int_equal(hms_registry_totals(registry)->hosts_present, 0);
+    hms_registry_enter(registry, ADDRESS, &again);
+    assert_ptr_not_equal(again, host);
+    hms_registry_release(host);
+}
+
 static void containers_are_resolved(void **state)
 {
     static const struct {
@@ -191,14 +222,6 @@ static void too_many_containers_are_refused(void **state)
     assert_int_equal(hms_registry_answered(*state, host, message, 0, 0, error), HMS_EPROTO);
     assert_int_equal(json_object_size(host->content), 0);
     json_decref(message);
-}
-
-static void check(struct hms_registry *registry, struct hms_host *host, int64_t now_ms)
-{
-    struct hms_registry_times times = {
-        .now_ms = now_ms, .wall_ns = now_ms * 1000000, .expiry_ms = 300000};
-
-    hms_registry_check(registry, host, &times);
 }
 
 static void who_is_up(void **state)
@@ -363,6 +386,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(hosts_are_found_and_ordered),
         TEST(hosts_are_bounded),
+        TEST(a_host_that_left_counts_for_nothing),
         TEST(containers_are_resolved),
         TEST(wrong_answers_leave_the_host_as_it_was),
         TEST(too_many_containers_are_refused),

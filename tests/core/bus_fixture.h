@@ -23,14 +23,13 @@
 #include "core/json.h"
 #include "core/log.h"
 
-#define DEADLINE_MS   90000
-#define TICK_MS       10
-#define LONG_MS       60000
-#define BUSES_MAX     4
-#define HEARD_BYTES   65536
-#define PASSWORD      "health-monitor"
-#define PLAIN_URL     "amqp://localhost"
-#define CONTROLLER_IP "10.0.0.9"
+#define DEADLINE_MS 90000
+#define TICK_MS     10
+#define LONG_MS     60000
+#define BUSES_MAX   4
+#define HEARD_BYTES 65536
+#define PASSWORD    "health-monitor"
+#define PLAIN_URL   "amqp://localhost"
 
 struct world;
 
@@ -160,19 +159,6 @@ static struct peer *peer_open(struct world *world, int number, struct hms_bus_am
     peer->watch.arg = peer;
     hms_bus_watch(peer->bus, &peer->watch);
     return peer;
-}
-
-static struct peer *manager_open(struct world *world, int number, const char *address)
-{
-    return peer_open(world, number,
-                     (struct hms_bus_amqp_options){.role = HMS_BUS_MANAGER, .address = address});
-}
-
-static struct peer *controller_open(struct world *world, int number)
-{
-    return peer_open(
-        world, number,
-        (struct hms_bus_amqp_options){.role = HMS_BUS_CONTROLLER, .address = CONTROLLER_IP});
 }
 
 static void on_message(void *arg, const json_t *message, struct hms_bus_call *call)

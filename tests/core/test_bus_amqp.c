@@ -10,12 +10,26 @@
 #include "bus_fixture.h"
 #include "raw_client.h"
 
-#define MANAGER_IP "10.0.0.1"
+#define MANAGER_IP    "10.0.0.1"
+#define CONTROLLER_IP "10.0.0.9"
 
 static void need_broker(void)
 {
     if (the_broker == NULL)
         skip();
+}
+
+static struct peer *manager_open(struct world *world, int number, const char *address)
+{
+    return peer_open(world, number,
+                     (struct hms_bus_amqp_options){.role = HMS_BUS_MANAGER, .address = address});
+}
+
+static struct peer *controller_open(struct world *world, int number)
+{
+    return peer_open(
+        world, number,
+        (struct hms_bus_amqp_options){.role = HMS_BUS_CONTROLLER, .address = CONTROLLER_IP});
 }
 
 /* A controller and a manager that serve, in contact. */

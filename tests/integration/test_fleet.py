@@ -4,6 +4,7 @@ no restart is lost or done twice, nothing leaks.
 """
 
 import random
+import threading
 import time
 
 from integration import fleet, frame
@@ -13,6 +14,7 @@ OUTAGE_S = 5 if frame.QUICK else 30
 SETTLE_S = 3  # several rounds: whatever would be wrongly done again, is done by then
 RIGHT_AGAIN_S = 60  # the goal is 10 s
 AGGREGATION_MS = 100
+QUIET_S = 1
 CLOSES = 6  # of all connections; a descriptor lost at each would be more than ...
 SPARE_DESCRIPTORS = 5  # ... connections to an engine that are kept open for a while
 DECLARED = ("exchanges", "queues", "connections", "channels", "consumers")
@@ -75,11 +77,15 @@ class Delay(fleet.FleetTest):
     def _kill(self, host, name, events):
         path = f"/containers/{host.address}/{name}"
         died = len(events.all("die", name))
-        time.sleep(random.uniform(0, AGGREGATION_MS / 1000))  # at any point of the aggregation
-        host.engine.call("POST", f"/containers/{name}/kill")
+        # A change that is the first for a while, at any point of the controller's aggregation.
+        time.sleep(QUIET_S + random.uniform(0, AGGREGATION_MS / 1000))
+        # The engine answers only some time after the event.
+        kill = threading.Thread(target=host.engine.kill, args=(name,))
+        kill.start()
         while self._state(path) == "running":
             time.sleep(0.001)
         seen_ns = time.time_ns()
+        kill.join()
         event = frame.wait_for(lambda: events.all("die", name)[died:], "Docker's event")[0]
         host.engine.start(name)
         frame.wait_for(lambda: self._state(path) == "running", "its start is seen")
