@@ -10,6 +10,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "image_path.h"
 #include "main_address.h"
 
 #define SECOND_MS 1000.0
@@ -49,6 +50,7 @@ static const char *const all_commands[] = {"standalone", "manager", "controller"
 static const char *const supervise_words[] = {"seen", "all", "labelled", NULL};
 static const char *const on_stop_words[] = {"start", "respect", NULL};
 static const char *const sync_words[] = {"push", "pull", NULL};
+static const char *const accept_words[] = {"auto", "registered", NULL};
 static const char *const log_format_words[] = {"text", "json", NULL};
 static const char *const log_level_words[] = {"debug", "info", "warn", "error", NULL};
 
@@ -138,7 +140,7 @@ static const struct hms_option all_options[] = {
     },
     {
         STRING("state-dir", manager.state_dir, "DIR"),
-        IN("Host", ON_HOST),
+        IN("Host", EVERYWHERE),
         .help = "where state survives restarts; created if missing",
         .derive = derive_state_dir,
         .derived = "$STATE_DIRECTORY, else /var/lib/hms as root, else $XDG_STATE_HOME/hms or "
@@ -350,6 +352,50 @@ static const struct hms_option all_options[] = {
         .help = "file with the bearer token that requests must carry",
     },
     {
+        STRING("admin-token-file", controller.admin_token_file, "FILE"),
+        IN("REST interface", ON_PLATFORM),
+        .help = "file with the bearer token of who may add and remove hosts; without it that takes "
+                "the unix socket as root or as the user that hms runs as",
+    },
+    {
+        ENUM("accept-managers", controller.accept, accept_words),
+        IN("Hosts", CONTROLLER),
+        .help = "managers that announce themselves: take them in, or refuse those of hosts that "
+                "were not added",
+        .fallback = "auto",
+    },
+    {
+        STRING("hosts-file", controller.hosts_file, "FILE"),
+        IN("Hosts", CONTROLLER),
+        .help = "hosts to take over at the start, one a line: ADDRESS PASSWORD (of root, for ssh) "
+                "or a JSON object as for REST",
+    },
+    {
+        STRING("image", controller.deployer.image_path, "FILE"),
+        IN("Hosts", CONTROLLER),
+        .help = "archive of the container image that managers are run from",
+        .derive = hms_image_path,
+        .derived = "that of this program",
+    },
+    {
+        STRING("managers-broker", controller.deployer.managers.broker, "URL"),
+        IN("Hosts", CONTROLLER),
+        .help = "the broker as the hosts reach it, if that is not --broker",
+        .check = hms_bus_amqp_check,
+    },
+    {
+        MS("life-timeout-ms", controller.deployer.life_timeout_ms, SECOND_MS, HOUR_MS),
+        IN("Hosts", CONTROLLER),
+        .help = "a manager that was deployed has to be heard of within that time",
+        .fallback = "60000",
+    },
+    {
+        MS("silence-ms", controller.deployer.silence_ms, 0, DAY_MS),
+        IN("Hosts", CONTROLLER),
+        .help = "a deployed manager that is offline for so long is restarted through its engine",
+        .fallback = "15000",
+    },
+    {
         MS("aggregation-ms", controller.aggregation_ms, 1, HOUR_MS),
         IN("Reporting", EVERYWHERE),
         .help = "least time between two updates of what changed; pulling: between two gatherings",
@@ -375,8 +421,9 @@ static const struct hms_option all_options[] = {
     },
     {
         MS("heartbeat-ms", manager.heartbeat_ms, 100, HOUR_MS),
-        IN("Reporting", ON_HOST),
-        .help = "time between two signs of life of the manager",
+        IN("Reporting", EVERYWHERE),
+        .help = "time between two signs of life of the manager; for a controller: of those that it "
+                "deploys",
         .fallback = "1000",
     },
     {
@@ -399,18 +446,41 @@ static int refuse(char *error, size_t error_size, const char *text)
     return HMS_EINVAL;
 }
 
+static int is_tls(const char *url)
+{
+    static const char scheme[] = "amqps:";
+
+    return url != NULL && strncasecmp(url, scheme, strlen(scheme)) == 0;
+}
+
 /* A certificate that is given and not used would be taken for safety that is not there. */
 static int check_tls(const struct hms_bus_amqp_options *broker, char *error, size_t error_size)
 {
-    static const char tls_scheme[] = "amqps:";
     int has_file = broker->ca_file != NULL || broker->cert_file != NULL || broker->key_file != NULL;
 
-    if (has_file && strncasecmp(broker->url, tls_scheme, strlen(tls_scheme)) != 0)
+    if (has_file && !is_tls(broker->url))
         return refuse(error, error_size,
                       "--broker-ca, --broker-cert and --broker-key need an amqps:// broker");
     if ((broker->cert_file == NULL) != (broker->key_file == NULL))
         return refuse(error, error_size, "--broker-cert and --broker-key need each other");
     return HMS_OK;
+}
+
+/* Managers are told of the broker what their controller was told. */
+static void tell_managers(struct hms_options *options)
+{
+    struct hms_manager_settings *managers = &options->controller.deployer.managers;
+    const struct hms_bus_amqp_options *broker = &options->broker;
+
+    if (managers->broker == NULL)
+        managers->broker = broker->url;
+    managers->password = broker->password;
+    managers->password_file = broker->password_file;
+    managers->ca_file = is_tls(managers->broker) ? broker->ca_file : NULL;
+    managers->cert_file = is_tls(managers->broker) ? broker->cert_file : NULL;
+    managers->key_file = is_tls(managers->broker) ? broker->key_file : NULL;
+    managers->heartbeat_ms = options->manager.heartbeat_ms;
+    managers->aggregation_ms = options->controller.aggregation_ms;
 }
 
 static int finish(void *target, char *error, size_t error_size)
@@ -424,10 +494,12 @@ static int finish(void *target, char *error, size_t error_size)
         return HMS_EINVAL;
     }
     options->controller.address = options->manager.address;
+    options->controller.state_dir = options->manager.state_dir;
     options->controller.sync = options->manager.sync;
     options->manager.aggregation_ms = options->controller.aggregation_ms;
     options->controller.reply_timeout_ms = REPLY_TIMEOUT_MS;
     options->broker.address = options->manager.address;
+    tell_managers(options);
     return check_tls(&options->broker, error, error_size);
 }
 

@@ -8,21 +8,28 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 
 #include "controller/access.h"
+#include "controller/deployer.h"
 #include "controller/dispatcher.h"
 #include "controller/gather.h"
+#include "controller/hosts_file.h"
 #include "controller/platform.h"
 #include "controller/registry.h"
 #include "controller/rest.h"
+#include "controller/roster.h"
+#include "controller/standby.h"
 #include "controller/view.h"
 #include "core/alloc.h"
 #include "core/bus.h"
 #include "core/error.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "core/loop.h"
 
+#define MODULE               "controller"
 #define SAMPLE_PERIOD_MS     1000
 #define PERIOD_MAX_MS        3600000
 #define REPLY_TIMEOUT_MAX_MS 600000
@@ -35,11 +42,14 @@ struct hms_controller {
     char address[INET_ADDRSTRLEN];
     struct hms_registry *registry;
     struct hms_gather *gather;
+    struct hms_standby *standby;
+    struct hms_roster *roster;
+    struct hms_deployer *deployer;
     struct hms_dispatcher *dispatcher;
     struct hms_platform *platform;
     struct hms_rest *rest;
     uv_timer_t sampler;
-    int open_parts; /* gather, rest and sampler, while closing */
+    int open_parts; /* standby, gather, rest, roster and sampler, while closing */
     void (*closed_fn)(void *arg);
     void *closed_arg;
 };
@@ -80,10 +90,12 @@ static void on_message(void *arg, const json_t *message, struct hms_bus_call *ca
 {
     struct hms_controller *controller = arg;
 
-    if (call == NULL)
-        hms_gather_notified(controller->gather, message);
-    else
+    if (call != NULL) {
         hms_dispatcher_run(controller->dispatcher, message, on_result, call);
+    } else if (!hms_standby_heard(controller->standby, message)) {
+        hms_gather_notified(controller->gather, message);
+        hms_standby_relay(controller->standby, message);
+    }
 }
 
 /* ---- life ---- */
@@ -133,16 +145,18 @@ static void controller_free(struct hms_controller *controller)
 }
 
 static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_log *log,
-                                             struct hms_bus *bus,
+                                             struct hms_bus *bus, struct hms_roster *roster,
                                              const struct hms_controller_options *options)
 {
     struct hms_controller *controller = hms_calloc(1, sizeof(*controller));
     struct hms_gather_options gather = {
+        .accept = options->accept,
         .sync = options->sync,
         .aggregation_ms = options->aggregation_ms,
         .reply_timeout_ms = options->reply_timeout_ms,
         .expiry_ms = options->expiry_ms,
     };
+    struct hms_standby_parts standby = {.log = log, .bus = bus, .address = options->address};
     struct hms_platform_sources platform;
 
     controller->loop = hms_loop_uv(loop);
@@ -152,10 +166,18 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
     controller->registry = hms_registry_new();
     controller->gather = hms_gather_new(controller->loop, log, bus, controller->registry, &gather,
                                         on_change, controller);
+    controller->roster = roster;
+    controller->deployer = hms_deployer_new(controller->loop, log, bus, controller->registry,
+                                            controller->gather, roster, &options->deployer);
     controller->dispatcher = hms_dispatcher_new(bus, controller->registry, controller->gather,
-                                                options->reply_timeout_ms);
-    platform = (struct hms_platform_sources){
-        .registry = controller->registry, .gather = controller->gather, .bus = bus};
+                                                controller->deployer, options->reply_timeout_ms);
+    standby.loop = controller->loop;
+    standby.gather = controller->gather;
+    controller->standby = hms_standby_new(&standby, on_message, controller);
+    platform = (struct hms_platform_sources){.registry = controller->registry,
+                                             .gather = controller->gather,
+                                             .standby = controller->standby,
+                                             .bus = bus};
     controller->platform = hms_platform_new(&platform, now_ms(controller));
     return controller;
 }
@@ -169,31 +191,36 @@ static void name_option(const char *option, char *error, size_t error_size)
     free(text);
 }
 
-/* The two things that can fail; nothing is left open if one does. */
-static int open_doors(struct hms_controller *controller,
-                      const struct hms_controller_options *options,
-                      const struct hms_access_tokens *tokens, char *error, size_t error_size)
+static int open_rest(struct hms_controller *controller,
+                     const struct hms_controller_options *options,
+                     const struct hms_access_tokens *tokens, char *error, size_t error_size)
 {
     struct hms_rest_parts parts = {
         .dispatcher = controller->dispatcher,
         .gather = controller->gather,
         .platform = controller->platform,
         .registry = controller->registry,
+        .standby = controller->standby,
     };
-    int result = hms_bus_serve(controller->bus, HMS_BUS_CONTROLLER, controller->address, on_message,
-                               controller);
+    int result = hms_rest_open(&controller->rest, controller->loop, controller->log,
+                               options->listen, tokens, &parts, error, error_size);
 
-    if (result != HMS_OK) {
-        snprintf(error, error_size, "--address %s: %s", controller->address, hms_strerror(result));
-        return result;
-    }
-    result = hms_rest_open(&controller->rest, controller->loop, controller->log, options->listen,
-                           tokens, &parts, error, error_size);
-    if (result != HMS_OK) {
+    if (result != HMS_OK)
         name_option("--listen", error, error_size);
-        hms_bus_unserve(controller->bus, HMS_BUS_CONTROLLER, controller->address);
-    }
     return result;
+}
+
+/* Where other machines reach the REST interface; free it. NULL: they do not. */
+static char *public_url(const struct hms_controller *controller)
+{
+    static const char anywhere[] = "0.0.0.0:";
+    const char *where = hms_rest_where(controller->rest);
+
+    if (!hms_access_needs_token(where))
+        return NULL;
+    if (strncmp(where, anywhere, sizeof(anywhere) - 1) == 0)
+        return hms_asprintf("http://%s:%s", controller->address, where + sizeof(anywhere) - 1);
+    return hms_asprintf("http://%s", where);
 }
 
 /* A file that is not given is no token. */
@@ -207,23 +234,79 @@ static int read_token(const char *option, const char *path, char **token, char *
     return result;
 }
 
+static void on_host_added(void *arg, enum hms_verdict verdict, json_t *body)
+{
+    struct hms_controller *controller = arg;
+
+    if (verdict != HMS_VERDICT_ACCEPTED && verdict != HMS_VERDICT_OK &&
+        verdict != HMS_VERDICT_CREATED)
+        hms_log(controller->log, HMS_LOG_ERROR, MODULE, "--hosts-file: %s",
+                hms_json_string(body, "description"));
+}
+
+/* No file, no hosts. */
+static int read_hosts(const char *path, struct hms_log *log, json_t **hosts, char *error,
+                      size_t error_size)
+{
+    int is_exposed = 0;
+    int result = HMS_OK;
+
+    if (path != NULL)
+        result = hms_hosts_file_read(path, hosts, &is_exposed, error, error_size);
+    if (result != HMS_OK)
+        name_option("--hosts-file", error, error_size);
+    else if (is_exposed)
+        hms_log(log, HMS_LOG_WARN, MODULE,
+                "--hosts-file %s may be read by others than its owner: chmod 600", path);
+    return result;
+}
+
+/* A host that cannot be taken over is logged and shown, and no reason not to start. */
+static void start(struct hms_controller *controller, const json_t *hosts)
+{
+    char *url = public_url(controller);
+    json_t *host;
+    size_t i;
+
+    hms_gather_start(controller->gather);
+    hms_standby_start(controller->standby, url);
+    free(url);
+    hms_deployer_start(controller->deployer);
+    uv_timer_init(controller->loop, &controller->sampler);
+    controller->sampler.data = controller;
+    uv_timer_start(&controller->sampler, on_sample, SAMPLE_PERIOD_MS, SAMPLE_PERIOD_MS);
+    json_array_foreach(hosts, i, host)
+        hms_deployer_add(controller->deployer, host, on_host_added, controller);
+}
+
+static void on_unused_closed(void *arg)
+{
+}
+
 static int open_with_tokens(struct hms_controller **opened, struct hms_loop *loop,
                             struct hms_log *log, struct hms_bus *bus,
                             const struct hms_controller_options *options,
                             const struct hms_access_tokens *tokens, char *error, size_t error_size)
 {
-    struct hms_controller *controller = controller_new(loop, log, bus, options);
-    int result = open_doors(controller, options, tokens, error, error_size);
+    struct hms_controller *controller;
+    struct hms_roster *roster;
+    int result =
+        hms_roster_open(&roster, hms_loop_uv(loop), log, options->state_dir, error, error_size);
 
     if (result != HMS_OK) {
+        name_option("--state-dir", error, error_size);
+        return result;
+    }
+    controller = controller_new(loop, log, bus, roster, options);
+    result = open_rest(controller, options, tokens, error, error_size);
+    if (result != HMS_OK) {
+        hms_deployer_free(controller->deployer);
+        hms_roster_close(roster, on_unused_closed, NULL);
+        hms_standby_free(controller->standby);
         hms_gather_free(controller->gather);
         controller_free(controller);
         return result;
     }
-    hms_gather_start(controller->gather);
-    uv_timer_init(controller->loop, &controller->sampler);
-    controller->sampler.data = controller;
-    uv_timer_start(&controller->sampler, on_sample, SAMPLE_PERIOD_MS, SAMPLE_PERIOD_MS);
     *opened = controller;
     return HMS_OK;
 }
@@ -233,6 +316,7 @@ int hms_controller_open(struct hms_controller **opened, struct hms_loop *loop, s
                         char *error, size_t error_size)
 {
     char *user = NULL, *admin = NULL;
+    json_t *hosts = NULL;
     int result = check_options(options, error, error_size);
 
     if (result == HMS_OK)
@@ -241,8 +325,13 @@ int hms_controller_open(struct hms_controller **opened, struct hms_loop *loop, s
         result =
             read_token("--admin-token-file", options->admin_token_file, &admin, error, error_size);
     if (result == HMS_OK)
+        result = read_hosts(options->hosts_file, log, &hosts, error, error_size);
+    if (result == HMS_OK)
         result = open_with_tokens(opened, loop, log, bus, options,
                                   &(struct hms_access_tokens){user, admin}, error, error_size);
+    if (result == HMS_OK)
+        start(*opened, hosts);
+    json_decref(hosts);
     free(user);
     free(admin);
     return result;
@@ -265,6 +354,13 @@ static void on_part_closed(void *arg)
     closed_fn(closed_arg);
 }
 
+static void on_deployer_closed(void *arg)
+{
+    struct hms_controller *controller = arg;
+
+    hms_roster_close(controller->roster, on_part_closed, controller);
+}
+
 static void on_sampler_closed(uv_handle_t *handle)
 {
     on_part_closed(handle->data);
@@ -272,13 +368,14 @@ static void on_sampler_closed(uv_handle_t *handle)
 
 void hms_controller_close(struct hms_controller *controller, void (*closed)(void *arg), void *arg)
 {
-    controller->open_parts = 3;
+    controller->open_parts = 5;
     controller->closed_fn = closed;
     controller->closed_arg = arg;
-    hms_bus_unserve(controller->bus, HMS_BUS_CONTROLLER, controller->address);
+    hms_standby_close(controller->standby, on_part_closed, controller);
     uv_close((uv_handle_t *)&controller->sampler, on_sampler_closed);
     /* In this order every request under way gets its answer before the doors close. */
     hms_gather_close(controller->gather, on_part_closed, controller);
     hms_dispatcher_stop(controller->dispatcher);
+    hms_deployer_close(controller->deployer, on_deployer_closed, controller);
     hms_rest_close(controller->rest, on_part_closed, controller);
 }

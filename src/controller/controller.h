@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "controller/deployer.h"
+#include "controller/gather.h"
 #include "core/sync_mode.h"
 
 struct hms_bus;
@@ -23,6 +25,10 @@ struct hms_controller_options {
     int64_t reply_timeout_ms;     /* of a manager's reply; the contract says 5000 */
     int64_t expiry_ms;       /* without a sign of life a host is offline; the peer has 300000 */
     enum hms_sync_mode sync; /* pulling: what managers push counts as a flag only */
+    enum hms_accept accept;  /* of managers that announce themselves */
+    const char *state_dir;   /* where the roster is kept; NULL: nowhere */
+    const char *hosts_file;  /* of hosts to be taken over (hosts_file.h), or NULL */
+    struct hms_deployer_options deployer;
 };
 
 /*

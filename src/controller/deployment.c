@@ -189,8 +189,8 @@ static int prepare(struct hms_deployment *deployment, char *error, size_t error_
     if (result != HMS_OK)
         return result;
     if (task->goal != HMS_DEPLOY_REMOVE)
-        deployment->spec = hms_manager_spec(task->settings, &deployment->image, task->address,
-                                            task->reach->socket);
+        deployment->spec = hms_manager_spec_make(task->settings, &deployment->image, task->address,
+                                                 task->reach->socket);
     deployment->step = HMS_STEP_REACH;
     return HMS_OK;
 }

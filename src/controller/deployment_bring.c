@@ -86,6 +86,14 @@ static int runs(const json_t *inspected)
     return hms_json_bool(json_object_get(inspected, "State"), "Running", 0);
 }
 
+/* One that never started may lack its secrets. */
+static int has_begun(const json_t *inspected)
+{
+    const char *status = json_string_value(hms_json_path(inspected, "State", "Status", NULL));
+
+    return status == NULL || strcmp(status, "created") != 0;
+}
+
 static void note_old(struct hms_deployment *deployment, const json_t *inspected)
 {
     const char *id = hms_json_string(inspected, "Id");
@@ -114,7 +122,7 @@ static enum deployment_state judge_look(struct hms_deployment *deployment,
         note_old(deployment, answer->body);
     if (goal == HMS_DEPLOY_REMOVE)
         return is_there ? DEPLOY_STOPPING : DEPLOY_REMOVING_PREVIOUS;
-    deployment->is_adopted = is_there && goal != HMS_DEPLOY_RENEW &&
+    deployment->is_adopted = is_there && goal != HMS_DEPLOY_RENEW && has_begun(answer->body) &&
                              hms_manager_spec_fits(deployment->spec, answer->body);
     if (!deployment->is_adopted)
         return DEPLOY_ASKING_IMAGE;

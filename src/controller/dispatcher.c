@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "controller/deployer.h"
 #include "controller/gather.h"
 #include "controller/registry.h"
+#include "controller/strangers.h"
 #include "controller/view.h"
 #include "core/alloc.h"
 #include "core/bus.h"
@@ -73,6 +75,7 @@ struct hms_dispatcher {
     struct hms_bus *bus;
     struct hms_registry *registry;
     struct hms_gather *gather;
+    struct hms_deployer *deployer;
     int64_t reply_timeout_ms;
     struct op_list ops;
     size_t op_count;
@@ -85,8 +88,10 @@ static void op_free(struct op *op)
 {
     size_t i;
 
-    for (i = 0; i < op->step_count; i++)
+    for (i = 0; i < op->step_count; i++) {
         json_decref(op->steps[i].answer);
+        hms_registry_release(op->steps[i].host);
+    }
     free(op->container);
     free(op);
 }
@@ -106,8 +111,8 @@ static void finish(struct op *op, enum hms_verdict verdict, json_t *body,
     json_decref(body);
 }
 
-/* The end of a command that never became an op. Takes over body. */
-static void refuse(hms_dispatcher_done_fn done, void *arg, enum hms_verdict verdict, json_t *body)
+/* The end of a command that never becomes an op. Takes over body. */
+static void answer(hms_dispatcher_done_fn done, void *arg, enum hms_verdict verdict, json_t *body)
 {
     struct hms_dispatcher_result result = {.verdict = verdict, .body = body};
 
@@ -414,6 +419,97 @@ static enum hms_verdict read_threshold(const json_t *message, double *threshold_
     return verdict;
 }
 
+/* ---- hosts as a whole ---- */
+
+/* Whom the deployer's answer goes to. */
+struct relay {
+    hms_dispatcher_done_fn done;
+    void *arg;
+};
+
+static void on_deployer_done(void *arg, enum hms_verdict verdict, json_t *body)
+{
+    struct hms_dispatcher_result result = {.verdict = verdict, .body = body};
+    struct relay relay = *(struct relay *)arg;
+
+    free(arg);
+    relay.done(relay.arg, &result);
+}
+
+static struct relay *relay_new(hms_dispatcher_done_fn done, void *arg)
+{
+    struct relay *relay = hms_malloc(sizeof(*relay));
+
+    *relay = (struct relay){.done = done, .arg = arg};
+    return relay;
+}
+
+static void add_host(struct hms_dispatcher *dispatcher, const json_t *message,
+                     hms_dispatcher_done_fn done, void *arg)
+{
+    hms_deployer_add(dispatcher->deployer, message, on_deployer_done, relay_new(done, arg));
+}
+
+static void remove_host(struct hms_dispatcher *dispatcher, const json_t *message,
+                        hms_dispatcher_done_fn done, void *arg)
+{
+    hms_deployer_remove(dispatcher->deployer, message, on_deployer_done, relay_new(done, arg));
+}
+
+static void get_hosts(struct hms_dispatcher *dispatcher, const json_t *message,
+                      hms_dispatcher_done_fn done, void *arg)
+{
+    json_t *refused = hms_strangers_json(hms_gather_strangers(dispatcher->gather));
+    json_t *description = json_pack(
+        "{s:o, s:o, s:I}", "hosts", hms_deployer_view(dispatcher->deployer, NULL), "refused",
+        refused, "messages_refused", (json_int_t)hms_gather_drops(dispatcher->gather)->strangers);
+
+    answer(done, arg, HMS_VERDICT_OK,
+           json_pack("{s:s, s:o}", "command", "ok", "description", description));
+}
+
+static void get_host(struct hms_dispatcher *dispatcher, const json_t *message,
+                     hms_dispatcher_done_fn done, void *arg)
+{
+    struct hms_host *host;
+    json_t *body = NULL;
+    enum hms_verdict verdict = read_host(dispatcher, message, &host, &body);
+
+    if (verdict == HMS_VERDICT_OK)
+        body = json_pack("{s:s, s:o}", "command", "ok", "description",
+                         hms_deployer_view(dispatcher->deployer, host->address));
+    answer(done, arg, verdict, body);
+}
+
+static const struct {
+    const char *name;
+    void (*fn)(struct hms_dispatcher *dispatcher, const json_t *message,
+               hms_dispatcher_done_fn done, void *arg);
+} host_commands[] = {
+    {"add_host", add_host},
+    {"remove_host", remove_host},
+    {"get_hosts", get_hosts},
+    {"get_host", get_host},
+};
+
+/* Whether the message was one of these. */
+static int run_host_command(struct hms_dispatcher *dispatcher, const json_t *message,
+                            hms_dispatcher_done_fn done, void *arg)
+{
+    const char *name = hms_json_string(message, "command");
+    size_t i;
+
+    for (i = 0; name != NULL && i < sizeof(host_commands) / sizeof(host_commands[0]); i++) {
+        if (strcmp(host_commands[i].name, name) == 0) {
+            host_commands[i].fn(dispatcher, message, done, arg);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* ---- all of them ---- */
+
 static struct op *op_new(struct hms_dispatcher *dispatcher, const struct command *command,
                          struct hms_host *host, hms_dispatcher_done_fn done, void *arg)
 {
@@ -429,6 +525,7 @@ static struct op *op_new(struct hms_dispatcher *dispatcher, const struct command
     for (i = 0; i < count; i++) {
         op->steps[i].op = op;
         op->steps[i].host = host ? host : hms_registry_at(dispatcher->registry, i);
+        hms_registry_hold(op->steps[i].host);
     }
     TAILQ_INSERT_TAIL(&dispatcher->ops, op, link);
     dispatcher->op_count++;
@@ -446,6 +543,8 @@ void hms_dispatcher_run(struct hms_dispatcher *dispatcher, const json_t *message
     json_t *body = NULL;
     struct op *op;
 
+    if (!dispatcher->stopping && run_host_command(dispatcher, message, done, arg))
+        return;
     if (dispatcher->stopping) {
         verdict = HMS_VERDICT_STOPPING;
         body = hms_bus_error(hms_verdict_type(verdict), "the controller is stopping");
@@ -464,7 +563,7 @@ void hms_dispatcher_run(struct hms_dispatcher *dispatcher, const json_t *message
     if (verdict == HMS_VERDICT_OK && command->needs & NEEDS_THRESHOLD)
         verdict = read_threshold(message, &threshold_pct, &body);
     if (verdict != HMS_VERDICT_OK) {
-        refuse(done, arg, verdict, body);
+        answer(done, arg, verdict, body);
         return;
     }
     op = op_new(dispatcher, command, host, done, arg);
@@ -479,13 +578,15 @@ void hms_dispatcher_run(struct hms_dispatcher *dispatcher, const json_t *message
 /* ---- life ---- */
 
 struct hms_dispatcher *hms_dispatcher_new(struct hms_bus *bus, struct hms_registry *registry,
-                                          struct hms_gather *gather, int64_t reply_timeout_ms)
+                                          struct hms_gather *gather, struct hms_deployer *deployer,
+                                          int64_t reply_timeout_ms)
 {
     struct hms_dispatcher *dispatcher = hms_calloc(1, sizeof(*dispatcher));
 
     dispatcher->bus = bus;
     dispatcher->registry = registry;
     dispatcher->gather = gather;
+    dispatcher->deployer = deployer;
     dispatcher->reply_timeout_ms = reply_timeout_ms;
     TAILQ_INIT(&dispatcher->ops);
     return dispatcher;

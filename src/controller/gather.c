@@ -4,12 +4,14 @@
  */
 #include "controller/gather.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "controller/notice.h"
 #include "controller/registry.h"
+#include "controller/strangers.h"
 #include "core/alloc.h"
 #include "core/bus.h"
 #include "core/clock.h"
@@ -39,12 +41,15 @@ struct hms_gather {
     void (*on_change)(void *arg);
     void *arg;
 
+    enum hms_gather_source source;
+    char controller[INET_ADDRSTRLEN]; /* HMS_GATHER_CONTROLLER: whom to ask */
     uv_timer_t aggregation;
     uv_timer_t check;
     int64_t check_ms;   /* when it runs, if it is active */
-    int64_t hearing_ms; /* since when the bus carries messages, or HMS_SYNC_DEAF */
+    int64_t hearing_ms; /* since when messages can reach us, or HMS_SYNC_DEAF */
     struct hms_bus_watch watch;
     struct hms_gather_drops drops;
+    struct hms_strangers strangers;
     int open_timers;
     int is_ready;
     int closing;
@@ -77,6 +82,17 @@ static void check_at(struct hms_gather *gather, int64_t at_ms)
     uv_timer_start(&gather->check, on_check, (uint64_t)(at_ms - now_ms(gather)), 0);
 }
 
+/* That all of them are stale without the bus, the bus has said already. */
+static void log_state(struct hms_gather *gather, const struct hms_host *host)
+{
+    enum hms_log_level level = host->state == HMS_HOST_ONLINE ? HMS_LOG_INFO : HMS_LOG_WARN;
+
+    if (gather->hearing_ms == HMS_SYNC_DEAF)
+        level = HMS_LOG_DEBUG;
+    hms_log(gather->log, level, MODULE, "host %s is %s", host->address,
+            hms_host_state_name(host->state));
+}
+
 static void review(struct hms_gather *gather, struct hms_host *host)
 {
     enum hms_host_state before = host->state;
@@ -89,8 +105,7 @@ static void review(struct hms_gather *gather, struct hms_host *host)
 
     hms_registry_check(gather->registry, host, &times);
     if (host->state != before)
-        hms_log(gather->log, host->state == HMS_HOST_ONLINE ? HMS_LOG_INFO : HMS_LOG_WARN, MODULE,
-                "host %s is %s", host->address, hms_host_state_name(host->state));
+        log_state(gather, host);
     if (hms_sync_is_due(&host->sync))
         schedule(gather);
     check_at(gather,
@@ -172,14 +187,30 @@ static void log_version(struct hms_gather *gather, const struct hms_host *host)
                    "content of %s is at version %lld", host->address, (long long)point.version);
 }
 
+/* A controller tells the same as a manager, one level deeper. Returns a new reference. */
+static json_t *content_in(const json_t *reply)
+{
+    json_t *description = json_object_get(reply, "description");
+    json_t *content;
+
+    if (!json_is_object(description))
+        return json_incref((json_t *)reply);
+    content = json_copy(description);
+    json_object_set(content, "command", json_object_get(reply, "command"));
+    return content;
+}
+
 static int take_answer(struct hms_gather *gather, struct hms_host *host, int error,
                        const json_t *reply)
 {
     char text[HMS_JSON_ERROR_SIZE];
 
     if (error == HMS_OK) {
-        error = hms_registry_answered(gather->registry, host, reply, now_ms(gather),
+        json_t *content = content_in(reply);
+
+        error = hms_registry_answered(gather->registry, host, content, now_ms(gather),
                                       hms_clock_wall_ns(), text);
+        json_decref(content);
     } else {
         hms_registry_ask_failed(gather->registry, host);
         snprintf(text, sizeof(text), "%s", hms_strerror(error));
@@ -212,7 +243,24 @@ static void on_answer(void *arg, int error, const json_t *reply)
     release(waits, error);
 }
 
-/* Returns 0, HMS_ELIMIT, or HMS_EUNREACHABLE while the bus has no contact. */
+static int send_question(struct hms_gather_ask *request)
+{
+    struct hms_gather *gather = request->gather;
+    const char *address = request->host->address;
+    int64_t timeout_ms = gather->options.reply_timeout_ms;
+
+    if (gather->source == HMS_GATHER_MANAGERS)
+        return hms_bus_request(gather->bus, HMS_BUS_MANAGER, address,
+                               json_pack("{s:s}", "command", "give_content"), timeout_ms, on_answer,
+                               request);
+    /* That one may have to ask the manager first. */
+    return hms_bus_request(
+        gather->bus, HMS_BUS_CONTROLLER, gather->controller,
+        json_pack("{s:s, s:s}", "command", "get_host_containers", "address", address),
+        2 * timeout_ms, on_answer, request);
+}
+
+/* Returns 0, HMS_ELIMIT, or HMS_EUNREACHABLE while there is nobody to ask. */
 static int ask(struct hms_gather *gather, struct hms_host *host, struct hms_gather_wait *waits)
 {
     struct hms_gather_ask *request;
@@ -224,9 +272,7 @@ static int ask(struct hms_gather *gather, struct hms_host *host, struct hms_gath
     request->gather = gather;
     request->host = host;
     request->waits = waits;
-    error = hms_bus_request(gather->bus, HMS_BUS_MANAGER, host->address,
-                            json_pack("{s:s}", "command", "give_content"),
-                            gather->options.reply_timeout_ms, on_answer, request);
+    error = send_question(request);
     if (error != HMS_OK) {
         free(request);
         return error;
@@ -299,6 +345,27 @@ static void hear(struct hms_gather *gather, struct hms_host *host, const struct 
     settle(gather, host);
 }
 
+/* Whether the host may be heard; only those that it may are entered into the registry. */
+static int admit(struct hms_gather *gather, const char *address, struct hms_host **host)
+{
+    *host = hms_registry_find(gather->registry, address);
+    if (*host != NULL)
+        return 1;
+    if (gather->options.accept == HMS_ACCEPT_REGISTERED) {
+        ++gather->drops.strangers;
+        if (hms_strangers_note(&gather->strangers, address, hms_clock_wall_ns()) &&
+            hms_log_limit_pass(&gather->dropped_limit, now_ms(gather)))
+            hms_log(gather->log, HMS_LOG_WARN, MODULE,
+                    "host %s is refused: it is not registered (--accept-managers=registered)",
+                    address);
+        return 0;
+    }
+    if (hms_registry_enter(gather->registry, address, host) == HMS_OK)
+        return 1;
+    drop(gather, &gather->drops.strangers, "too many hosts", address);
+    return 0;
+}
+
 void hms_gather_notified(struct hms_gather *gather, const json_t *message)
 {
     char error[HMS_JSON_ERROR_SIZE];
@@ -315,10 +382,10 @@ void hms_gather_notified(struct hms_gather *gather, const json_t *message)
         drop(gather, &gather->drops.malformed, error, notice.address);
         return;
     }
-    if (hms_registry_enter(gather->registry, notice.address, &host) != HMS_OK) {
-        drop(gather, &gather->drops.strangers, "too many hosts", notice.address);
+    if (!admit(gather, notice.address, &host))
         return;
-    }
+    if (host->notifications == 0)
+        hms_strangers_forget(&gather->strangers, notice.address);
     if (hms_host_count_after(host, notice.removed, notice.changed) > HMS_NOTICE_CONTAINERS_MAX) {
         drop(gather, &gather->drops.malformed, "too many containers", notice.address);
         return;
@@ -334,6 +401,14 @@ void hms_gather_changed(struct hms_gather *gather, struct hms_host *host)
     settle(gather, host);
 }
 
+void hms_gather_forget(struct hms_gather *gather, struct hms_host *host)
+{
+    if (host->ask != NULL)
+        hms_bus_cancel(gather->bus, host->ask);
+    hms_registry_remove(gather->registry, host);
+    gather->on_change(gather->arg);
+}
+
 enum hms_gather_health hms_gather_health(struct hms_gather *gather)
 {
     note_ready(gather);
@@ -345,6 +420,11 @@ enum hms_gather_health hms_gather_health(struct hms_gather *gather)
 const struct hms_gather_drops *hms_gather_drops(const struct hms_gather *gather)
 {
     return &gather->drops;
+}
+
+const struct hms_strangers *hms_gather_strangers(const struct hms_gather *gather)
+{
+    return &gather->strangers;
 }
 
 /* ---- silence ---- */
@@ -367,18 +447,47 @@ static void doubt_unversioned(struct hms_gather *gather)
     }
 }
 
+/* Silence counts from when it could have been broken. */
+static void hear_anew(struct hms_gather *gather)
+{
+    int was_deaf = gather->hearing_ms == HMS_SYNC_DEAF;
+    int is_deaf =
+        gather->source == HMS_GATHER_NOBODY || hms_bus_contact(gather->bus) == HMS_BUS_DOWN;
+
+    gather->hearing_ms = is_deaf ? HMS_SYNC_DEAF : now_ms(gather);
+    if (was_deaf && !is_deaf)
+        doubt_unversioned(gather);
+    review_all(gather);
+}
+
 static void on_contact(void *arg, enum hms_bus_contact contact)
 {
     struct hms_gather *gather = arg;
     int was_deaf = gather->hearing_ms == HMS_SYNC_DEAF;
-    int is_deaf = contact == HMS_BUS_DOWN;
 
-    if (is_deaf == was_deaf)
-        return;
-    gather->hearing_ms = is_deaf ? HMS_SYNC_DEAF : now_ms(gather);
-    if (was_deaf)
-        doubt_unversioned(gather);
-    review_all(gather);
+    if (was_deaf != (contact == HMS_BUS_DOWN))
+        hear_anew(gather);
+}
+
+static void give_up_questions(struct hms_gather *gather)
+{
+    size_t i;
+
+    for (i = 0; i < hms_registry_count(gather->registry); i++) {
+        struct hms_gather_ask *request = hms_registry_at(gather->registry, i)->ask;
+
+        if (request != NULL)
+            hms_bus_cancel(gather->bus, request);
+    }
+}
+
+void hms_gather_set_source(struct hms_gather *gather, enum hms_gather_source source,
+                           const char *controller)
+{
+    gather->source = source;
+    snprintf(gather->controller, sizeof(gather->controller), "%s", controller ? controller : "");
+    give_up_questions(gather);
+    hear_anew(gather);
 }
 
 /* ---- life ---- */
@@ -413,8 +522,7 @@ void hms_gather_start(struct hms_gather *gather)
     gather->aggregation.data = gather;
     gather->check.data = gather;
     gather->open_timers = 2;
-    gather->hearing_ms =
-        hms_bus_contact(gather->bus) == HMS_BUS_DOWN ? HMS_SYNC_DEAF : now_ms(gather);
+    gather->hearing_ms = HMS_SYNC_DEAF;
     gather->watch = (struct hms_bus_watch){.fn = on_contact, .arg = gather};
     hms_bus_watch(gather->bus, &gather->watch);
 }
@@ -433,18 +541,11 @@ static void on_timer_closed(uv_handle_t *handle)
 
 void hms_gather_close(struct hms_gather *gather, void (*closed)(void *arg), void *arg)
 {
-    size_t i;
-
     gather->closing = 1;
     gather->closed_fn = closed;
     gather->closed_arg = arg;
     hms_bus_unwatch(&gather->watch);
-    for (i = 0; i < hms_registry_count(gather->registry); i++) {
-        struct hms_gather_ask *request = hms_registry_at(gather->registry, i)->ask;
-
-        if (request != NULL)
-            hms_bus_cancel(gather->bus, request);
-    }
+    give_up_questions(gather);
     uv_close((uv_handle_t *)&gather->aggregation, on_timer_closed);
     uv_close((uv_handle_t *)&gather->check, on_timer_closed);
 }

@@ -17,8 +17,20 @@ struct hms_gather;
 struct hms_host;
 struct hms_log;
 struct hms_registry;
+struct hms_strangers;
+
+/* Whether a manager that announces itself unasked is taken in. */
+enum hms_accept { HMS_ACCEPT_AUTO, HMS_ACCEPT_REGISTERED };
+
+/* Who is asked for content. */
+enum hms_gather_source {
+    HMS_GATHER_NOBODY,     /* nothing can be heard either: every host is stale */
+    HMS_GATHER_MANAGERS,   /* with give_content */
+    HMS_GATHER_CONTROLLER, /* the active one, by one that stands by: with get_host_containers */
+};
 
 struct hms_gather_options {
+    enum hms_accept accept;  /* registered: hosts that are in the registry already */
     enum hms_sync_mode sync; /* pulling: what is pushed counts as a flag only */
     int64_t aggregation_ms;
     int64_t reply_timeout_ms;
@@ -29,7 +41,7 @@ struct hms_gather_options {
 struct hms_gather_drops {
     uint64_t malformed; /* a field is missing or wrong */
     uint64_t unknown;   /* no such command */
-    uint64_t strangers; /* of a host beyond HMS_REGISTRY_HOSTS_MAX */
+    uint64_t strangers; /* of a host that is not accepted, or beyond HMS_REGISTRY_HOSTS_MAX */
     uint64_t repeated;  /* of a version that we had */
     uint64_t gaps;      /* not dropped, but asked for anew: something before them was missing */
 };
@@ -46,12 +58,25 @@ struct hms_gather *hms_gather_new(uv_loop_t *loop, struct hms_log *log, struct h
 void hms_gather_free(struct hms_gather *gather);
 void hms_gather_start(struct hms_gather *gather);
 
+/*
+ * Nobody at first. `controller` is the address of the one to be asked (copied), else NULL.
+ * Questions under way are given up; silence counts from now.
+ */
+void hms_gather_set_source(struct hms_gather *gather, enum hms_gather_source source,
+                           const char *controller);
+
 /* A notification to the controller arrived; anything but a well-formed `live` or `update` is
  * counted and dropped, with a line in the log now and then. */
 void hms_gather_notified(struct hms_gather *gather, const json_t *message);
 
 /* Borrowed. */
 const struct hms_gather_drops *hms_gather_drops(const struct hms_gather *gather);
+
+/* Those that were not accepted; borrowed. */
+const struct hms_strangers *hms_gather_strangers(const struct hms_gather *gather);
+
+/* Takes the host out of the registry; who waits for its content gets HMS_ECANCELED first. */
+void hms_gather_forget(struct hms_gather *gather, struct hms_host *host);
 
 /* A command of ours changed something at the host. */
 void hms_gather_changed(struct hms_gather *gather, struct hms_host *host);

@@ -37,21 +37,33 @@ struct hms_host *hms_host_new(const char *address)
     return host;
 }
 
-static void text_free(struct hms_host *host, struct hms_host_text *text)
+static void add_text(struct hms_host *host, struct hms_host_text *text)
 {
-    HASH_DEL(host->texts, text);
-    json_decref(text->entry);
-    free(text->text);
-    free(text->key);
-    free(text);
+    HASH_ADD_KEYPTR(hh, host->texts, text->key, strlen(text->key), text);
+}
+
+/* Frees the texts of containers that are not in `content`. */
+static void forget_texts(struct hms_host *host, const json_t *content)
+{
+    struct hms_host_text *text = host->texts, *next;
+
+    HASH_CLEAR(hh, host->texts); /* the table only: the texts are still linked */
+    for (; text != NULL; text = next) {
+        next = text->hh.next;
+        if (json_object_get(content, text->key) != NULL) {
+            add_text(host, text);
+            continue;
+        }
+        json_decref(text->entry);
+        free(text->text);
+        free(text->key);
+        free(text);
+    }
 }
 
 void hms_host_free(struct hms_host *host)
 {
-    struct hms_host_text *text, *next;
-
-    HASH_ITER(hh, host->texts, text, next)
-    text_free(host, text);
+    forget_texts(host, NULL);
     json_decref(host->content);
     json_decref(host->report);
     free(host);
@@ -258,20 +270,11 @@ static struct hms_host_text *text_of(struct hms_host *host, const char *key, jso
     if (text == NULL) {
         text = hms_calloc(1, sizeof(*text));
         text->key = hms_strdup(key);
-        HASH_ADD_KEYPTR(hh, host->texts, text->key, strlen(text->key), text);
+        add_text(host, text);
     }
     if (text->entry != entry)
         write_out(text, entry);
     return text;
-}
-
-static void forget_texts(struct hms_host *host)
-{
-    struct hms_host_text *text, *next;
-
-    HASH_ITER(hh, host->texts, text, next)
-    if (json_object_get(host->content, text->key) == NULL)
-        text_free(host, text);
 }
 
 /* Each text is that of an object with one key: what lies between its braces is wanted. */
@@ -292,7 +295,7 @@ int hms_host_append_text(struct hms_host *host, struct hms_buffer *buffer)
             result = hms_buffer_append(buffer, text->text + 1, text->size_bytes - 2);
     }
     if (HASH_COUNT(host->texts) > count)
-        forget_texts(host);
+        forget_texts(host, host->content);
     return result == HMS_OK ? hms_buffer_append(buffer, "}", 1) : result;
 }
 

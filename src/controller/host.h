@@ -45,6 +45,8 @@ struct hms_host {
     struct hms_totals counted;   /* what the registry's totals have of it ... */
     int is_counted_present;      /* ... */
     int is_counted_updated;
+    int is_removed; /* no longer in the registry */
+    size_t holds;   /* see hms_registry_hold() */
 };
 
 /* Never NULL. The address is IPv4 text. */

@@ -137,9 +137,9 @@ static char *digest_of(const char *text)
     return hex;
 }
 
-json_t *hms_manager_spec(const struct hms_manager_settings *settings,
-                         const struct hms_manager_image *image, const char *address,
-                         const char *socket)
+json_t *hms_manager_spec_make(const struct hms_manager_settings *settings,
+                              const struct hms_manager_image *image, const char *address,
+                              const char *socket)
 {
     json_t *spec = json_pack("{s:s, s:o, s:i, s:{s:s, s:s}, s:o}", "Image", image->name, "Cmd",
                              command_of(settings, address, socket), "StopTimeout", STOP_TIMEOUT_S,

@@ -40,9 +40,9 @@ struct hms_manager_settings {
 };
 
 /* A new reference. socket is the engine's on its host, an absolute path. */
-json_t *hms_manager_spec(const struct hms_manager_settings *settings,
-                         const struct hms_manager_image *image, const char *address,
-                         const char *socket);
+json_t *hms_manager_spec_make(const struct hms_manager_settings *settings,
+                              const struct hms_manager_image *image, const char *address,
+                              const char *socket);
 
 /* Whether a container, as `inspect` tells it, is a manager of ours, and whether one of that very
  * specification. */

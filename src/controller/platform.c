@@ -6,6 +6,7 @@
 #include "controller/availability.h"
 #include "controller/gather.h"
 #include "controller/registry.h"
+#include "controller/standby.h"
 #include "core/alloc.h"
 #include "core/bus.h"
 #include "core/error.h"
@@ -202,11 +203,20 @@ static json_t *notifications_json(const struct hms_gather_drops *drops)
                      (json_int_t)drops->gaps);
 }
 
+static json_t *controller_json(const struct hms_standby *standby)
+{
+    const char *active = hms_standby_active(standby);
+
+    return json_pack("{s:s, s:s?}", "role", hms_standby_is_active(standby) ? "active" : "standby",
+                     "active", active);
+}
+
 json_t *hms_platform_json(struct hms_platform *platform, int64_t now_ms)
 {
     const struct hms_platform_sources *sources = &platform->sources;
     json_t *description = json_object();
 
+    json_object_set_new(description, "controller", controller_json(sources->standby));
     json_object_set_new(description, "hosts", hosts_json(sources->registry));
     json_object_set_new(description, "containers", containers_json(sources->registry));
     json_object_set_new(description, "availability",

@@ -12,11 +12,13 @@ struct hms_bus;
 struct hms_gather;
 struct hms_platform;
 struct hms_registry;
+struct hms_standby;
 
 /* What it tells of; all borrowed, and they outlive it. */
 struct hms_platform_sources {
     const struct hms_registry *registry;
     const struct hms_gather *gather;
+    const struct hms_standby *standby;
     const struct hms_bus *bus;
 };
 

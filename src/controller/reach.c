@@ -88,7 +88,7 @@ static int read_field(struct hms_reach *reach, const struct field *field, const 
 
     if (value == NULL)
         return HMS_OK;
-    if (text == NULL || *text == '\0' || strlen(text) != json_string_length(value))
+    if (text == NULL || *text == '\0')
         return refuse(error, error_size, field, "must be a text that is not empty");
     if (strlen(text) > max_bytes) {
         snprintf(why, sizeof(why), "is longer than %zu bytes", max_bytes);

@@ -5,6 +5,7 @@
 #include "controller/registry.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,39 @@ int hms_registry_enter(struct hms_registry *registry, const char *address, struc
     return HMS_OK;
 }
 
+void hms_registry_remove(struct hms_registry *registry, struct hms_host *host)
+{
+    struct hms_registry_totals *totals = &registry->totals;
+    uint32_t number = 0;
+    size_t place;
+    int found;
+
+    address_number(host->address, &number);
+    place = place_of(registry, number, &found);
+    assert(found && registry->hosts[place] == host && host->ask == NULL);
+    hms_totals_add(&totals->containers, &host->counted, -1);
+    totals->hosts_present -= host->is_counted_present;
+    totals->hosts_updated -= host->is_counted_updated;
+    registry->count--;
+    memmove(&registry->hosts[place], &registry->hosts[place + 1],
+            (registry->count - place) * sizeof(registry->hosts[0]));
+    registry->version++;
+    host->is_removed = 1;
+    hms_registry_hold(host);
+    hms_registry_release(host);
+}
+
+void hms_registry_hold(struct hms_host *host)
+{
+    host->holds++;
+}
+
+void hms_registry_release(struct hms_host *host)
+{
+    if (--host->holds == 0 && host->is_removed)
+        hms_host_free(host);
+}
+
 size_t hms_registry_count(const struct hms_registry *registry)
 {
     return registry->count;
@@ -140,6 +174,8 @@ static void note(struct hms_registry *registry, struct hms_host *host)
     int is_present = host->state != HMS_HOST_OFFLINE;
     int is_updated = is_present && host->sync.status == HMS_STATUS_UPDATED;
 
+    if (host->is_removed)
+        return;
     hms_totals_add(&totals->containers, &host->counted, -1);
     totals->hosts_present += is_present - host->is_counted_present;
     totals->hosts_updated += is_updated - host->is_counted_updated;

@@ -1,7 +1,5 @@
 /*
  * What the controller knows: every host it has heard of and its containers. Knows no bus.
- *
- * A host stays for the life of the registry, so pointers to it may be kept.
  */
 #ifndef HMS_CONTROLLER_REGISTRY_H
 #define HMS_CONTROLLER_REGISTRY_H
@@ -44,6 +42,16 @@ struct hms_host *hms_registry_find(const struct hms_registry *registry, const ch
  * HMS_ELIMIT if there are too many hosts.
  */
 int hms_registry_enter(struct hms_registry *registry, const char *address, struct hms_host **host);
+
+/*
+ * Takes a host out: it is not found any more and counts for nothing. Its memory stays as long as
+ * somebody holds it. Nothing may be asked of it (gather.h: hms_gather_forget()).
+ */
+void hms_registry_remove(struct hms_registry *registry, struct hms_host *host);
+
+/* For who keeps a pointer to a host across turns of the loop. */
+void hms_registry_hold(struct hms_host *host);
+void hms_registry_release(struct hms_host *host);
 
 /* Hosts in the order of their addresses; index is below hms_registry_count(). */
 size_t hms_registry_count(const struct hms_registry *registry);

@@ -12,6 +12,7 @@
 #include "controller/gather.h"
 #include "controller/platform.h"
 #include "controller/registry.h"
+#include "controller/standby.h"
 #include "controller/view.h"
 #include "core/alloc.h"
 #include "core/buffer.h"
@@ -179,8 +180,9 @@ static void get_healthz(struct hms_rest *rest, struct hms_http_exchange *exchang
     enum hms_gather_health health = hms_gather_health(rest->parts.gather);
 
     respond(exchange, health == HMS_GATHER_HEALTHY ? 200 : 503,
-            json_pack("{s:s, s:s, s:I}", "status", words[health], "version", HMS_VERSION, "hosts",
-                      (json_int_t)hms_registry_count(rest->parts.registry)),
+            json_pack("{s:s, s:s, s:s, s:I}", "status", words[health], "role",
+                      hms_standby_is_active(rest->parts.standby) ? "active" : "standby", "version",
+                      HMS_VERSION, "hosts", (json_int_t)hms_registry_count(rest->parts.registry)),
             NULL, NULL);
 }
 
@@ -294,6 +296,35 @@ static int add_threshold(struct hms_http_exchange *exchange, const json_t *body,
     return HMS_OK;
 }
 
+/* What a host is added or removed with: the body's fields, and what HTTP has words of its own for.
+ */
+static int add_host_fields(struct hms_http_exchange *exchange, const json_t *body, json_t *message)
+{
+    const char *prefer = hms_http_header(exchange, "Prefer");
+    const char *force = hms_http_query(exchange, "force");
+    const char *address = hms_json_string(body, "address");
+
+    if (address != NULL && strcmp(address, hms_json_string(message, "address")) != 0)
+        return refuse_parameter(exchange, "address differs between path and body");
+    if (force != NULL && strcmp(force, "true") != 0 && strcmp(force, "false") != 0)
+        return refuse_parameter(exchange, "force in the query must be true or false");
+    if (body != NULL)
+        json_object_update_missing(message, (json_t *)body);
+    if (force != NULL)
+        json_object_set_new(message, "force", json_boolean(strcmp(force, "true") == 0));
+    if (prefer != NULL && strcasestr(prefer, "respond-async") != NULL)
+        json_object_set_new(message, "async", json_true());
+    return HMS_OK;
+}
+
+static int add_parameters(const struct route *route, struct hms_http_exchange *exchange,
+                          const json_t *body, json_t *message)
+{
+    if (route->needs_admin)
+        return add_host_fields(exchange, body, message);
+    return strcmp(route->method, "POST") == 0 ? add_threshold(exchange, body, message) : HMS_OK;
+}
+
 static void run_command(struct hms_rest *rest, const struct route *route, const struct path *path,
                         struct hms_http_exchange *exchange)
 {
@@ -308,13 +339,50 @@ static void run_command(struct hms_rest *rest, const struct route *route, const 
         json_object_set_new(message, "address", hms_json_text(path->segments[1]));
     if (path->count > 2)
         json_object_set_new(message, "containerID", hms_json_text(path->segments[2]));
-    if (strcmp(route->method, "POST") != 0 || add_threshold(exchange, body, message) == HMS_OK) {
+    if (add_parameters(route, exchange, body, message) == HMS_OK) {
         request = hms_malloc(sizeof(*request));
         *request = (struct request){.rest = rest, .exchange = exchange};
         hms_dispatcher_run(rest->parts.dispatcher, message, on_result, request);
     }
     json_decref(message);
     json_decref(body);
+}
+
+/* Where the active controller has the same resource, or NULL; free it. Addresses, ids and names
+ * need no escapes; nothing else is pointed to. */
+static char *location_at_active(const struct hms_rest *rest,
+                                const struct hms_http_exchange *exchange)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+    const char *url = hms_standby_active_url(rest->parts.standby);
+    const char *path = hms_http_path(exchange);
+    const char *threshold = hms_http_query(exchange, "threshold");
+    const char *end = path;
+
+    while (*end == '/' || (*end != '\0' && strchr(plain, *end) != NULL))
+        end++;
+    if (url == NULL || *end != '\0')
+        return NULL;
+    if (threshold == NULL)
+        return hms_asprintf("%s%s", url, path);
+    return threshold[strspn(threshold, plain)] == '\0'
+               ? hms_asprintf("%s%s?threshold=%s", url, path, threshold)
+               : NULL;
+}
+
+/* Only the active controller changes anything. */
+static void point_to_active(struct hms_rest *rest, struct hms_http_exchange *exchange)
+{
+    const char *active = hms_standby_active(rest->parts.standby);
+    char *location = location_at_active(rest, exchange);
+    json_t *body =
+        active
+            ? hms_bus_error("invalid_op", "this controller stands by: %s is the active one", active)
+            : hms_bus_error("unreachable", "this controller stands by, and no other is active");
+
+    json_object_set_new(body, "active", active ? json_string(active) : json_null());
+    respond(exchange, location ? 307 : 503, body, location ? "Location" : NULL, location);
+    free(location);
 }
 
 static void serve_path(struct hms_rest *rest, const struct path *path,
@@ -333,6 +401,8 @@ static void serve_path(struct hms_rest *rest, const struct path *path,
                 allow);
     else if (route->fn != NULL)
         route->fn(rest, exchange);
+    else if (strcmp(route->method, "GET") != 0 && !hms_standby_is_active(rest->parts.standby))
+        point_to_active(rest, exchange);
     else
         run_command(rest, route, path, exchange);
 }

@@ -16,6 +16,7 @@ struct hms_log;
 struct hms_platform;
 struct hms_registry;
 struct hms_rest;
+struct hms_standby;
 
 /* What requests are answered from; all borrowed, and used until hms_rest_close() is called. */
 struct hms_rest_parts {
@@ -23,6 +24,7 @@ struct hms_rest_parts {
     struct hms_gather *gather;
     struct hms_platform *platform;
     const struct hms_registry *registry;
+    const struct hms_standby *standby;
 };
 
 /*

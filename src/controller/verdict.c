@@ -9,6 +9,8 @@ static const struct {
     int status;
 } verdicts[] = {
     [HMS_VERDICT_OK] = {NULL, 200},
+    [HMS_VERDICT_CREATED] = {NULL, 201},
+    [HMS_VERDICT_ACCEPTED] = {NULL, 202},
     [HMS_VERDICT_PARTIAL] = {NULL, 207},
     [HMS_VERDICT_MISSING] = {"missing_par", 400},
     [HMS_VERDICT_INVALID] = {"invalid_param", 400},

@@ -6,6 +6,8 @@
 
 enum hms_verdict {
     HMS_VERDICT_OK,
+    HMS_VERDICT_CREATED,      /* OK, and something is there that was not */
+    HMS_VERDICT_ACCEPTED,     /* begun */
     HMS_VERDICT_PARTIAL,      /* some of several managers did it */
     HMS_VERDICT_MISSING,      /* a parameter is missing */
     HMS_VERDICT_INVALID,      /* a parameter is wrong */
@@ -20,7 +22,7 @@ enum hms_verdict {
     HMS_VERDICT_STOPPING,     /* the controller is going away */
 };
 
-/* The error type of protocol.md; NULL for OK and PARTIAL. */
+/* The error type of protocol.md; NULL for OK, CREATED, ACCEPTED and PARTIAL. */
 const char *hms_verdict_type(enum hms_verdict verdict);
 
 /* The HTTP status. */

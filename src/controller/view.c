@@ -20,6 +20,10 @@ static json_t *frame(const struct hms_host *host)
                                hms_clock_format(host->state_since_ns, since), "last_alive",
                                hms_clock_format(host->last_alive_ns, alive));
 
+    if (host->sync.content.epoch != 0) {
+        json_object_set_new(object, "epoch", json_integer(host->sync.content.epoch));
+        json_object_set_new(object, "version", json_integer(host->sync.content.version));
+    }
     if (host->report != NULL)
         json_object_set(object, "host", host->report);
     return object;

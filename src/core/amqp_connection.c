@@ -642,7 +642,7 @@ hms_amqp_connection_open(uv_loop_t *loop, struct hms_log *log,
     connection->timer.data = connection;
     uv_timer_start(&connection->timer, on_timer, SETTLE_MS, 0);
     connection->stream = hms_amqp_stream_open(loop, options->url->host, options->url->port,
-                                              &stream_handlers, connection);
+                                              options->tls_context, &stream_handlers, connection);
     connection->open_parts = 2;
     return connection;
 }

@@ -20,13 +20,15 @@ enum hms_amqp_channel { HMS_AMQP_CONTROL = 1, HMS_AMQP_PUBLISH = 2, HMS_AMQP_HOL
 
 struct hms_amqp_connection;
 struct hms_log;
+struct hms_tls_context;
 
 struct hms_amqp_connection_options {
-    const struct hms_amqp_url *url; /* borrowed for the connection's life */
-    const char *password;           /* copied */
-    const char *name;               /* of this connection, for the broker's operator; copied */
-    int heartbeat_s;                /* that is asked for */
-    size_t body_max_bytes;          /* of a message received */
+    const struct hms_amqp_url *url;            /* borrowed for the connection's life */
+    const struct hms_tls_context *tls_context; /* for as long as the connection; NULL: no TLS */
+    const char *password;                      /* copied */
+    const char *name;      /* of this connection, for the broker's operator; copied */
+    int heartbeat_s;       /* that is asked for */
+    size_t body_max_bytes; /* of a message received */
 };
 
 /* All run from the loop, never within a call; none after hms_amqp_connection_close(). */

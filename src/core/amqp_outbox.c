@@ -48,30 +48,30 @@ static void replace(struct hms_amqp_outbox *outbox, struct hms_amqp_parcel *wait
 }
 
 int hms_amqp_outbox_push(struct hms_amqp_outbox *outbox, struct hms_amqp_parcel *parcel,
-                         const char *command)
+                         const char *topic)
 {
     struct hms_amqp_parcel *waiting = NULL;
-    char *topic = NULL;
+    char *key = NULL;
     size_t freed_bytes;
 
-    if (command != NULL) {
-        topic = hms_asprintf("%s %s", parcel->routing_key, command);
-        HASH_FIND_STR(outbox->topics, topic, waiting);
+    if (topic != NULL) {
+        key = hms_asprintf("%s %s", parcel->routing_key, topic);
+        HASH_FIND_STR(outbox->topics, key, waiting);
     }
     freed_bytes = waiting ? waiting->size_bytes : 0;
     if ((waiting == NULL && outbox->count >= outbox->max_count) ||
         parcel->size_bytes > outbox->max_bytes - (outbox->size_bytes - freed_bytes)) {
-        free(topic);
+        free(key);
         return HMS_ELIMIT;
     }
     if (waiting != NULL) {
-        free(topic);
+        free(key);
         replace(outbox, waiting, parcel);
         return HMS_OK;
     }
-    parcel->topic = topic;
-    if (topic != NULL)
-        HASH_ADD_KEYPTR(hh, outbox->topics, topic, strlen(topic), parcel);
+    parcel->topic = key;
+    if (key != NULL)
+        HASH_ADD_KEYPTR(hh, outbox->topics, key, strlen(key), parcel);
     TAILQ_INSERT_TAIL(&outbox->parcels, parcel, link);
     outbox->count++;
     outbox->size_bytes += parcel->size_bytes;

@@ -1,6 +1,6 @@
 /*
  * Messages that wait to be sent, in their order and within bounds. A waiting notification is
- * replaced by a newer one of the same command to the same receivers.
+ * replaced by a newer one of the same topic to the same receivers.
  */
 #ifndef HMS_CORE_AMQP_OUTBOX_H
 #define HMS_CORE_AMQP_OUTBOX_H
@@ -29,7 +29,7 @@ struct hms_amqp_parcel {
 
     /* Kept by the outbox. */
     TAILQ_ENTRY(hms_amqp_parcel) link;
-    char *topic; /* command and receivers of a notification that may be replaced */
+    char *topic; /* and receivers of a notification that may be replaced */
     UT_hash_handle hh;
 };
 
@@ -49,11 +49,11 @@ void hms_amqp_outbox_clear(struct hms_amqp_outbox *outbox);
 
 /*
  * Takes over a parcel, and its place in the order is the last one, or that of the notification it
- * replaces. `command` is a notification's, else NULL. Returns 0, or HMS_ELIMIT (the parcel is the
- * caller's).
+ * replaces. `topic` is what a notification is about, else NULL. Returns 0, or HMS_ELIMIT (the
+ * parcel is the caller's).
  */
 int hms_amqp_outbox_push(struct hms_amqp_outbox *outbox, struct hms_amqp_parcel *parcel,
-                         const char *command);
+                         const char *topic);
 
 /* The first one, still in the box, or NULL. Once it has begun, nothing replaces it. */
 struct hms_amqp_parcel *hms_amqp_outbox_first(struct hms_amqp_outbox *outbox);

@@ -1,6 +1,7 @@
 /*
  * A stream owns its handles, the look-up, two buffers for output (one grows while the kernel has
- * the other) and one for input, of which a part may wait for the next turn of the loop.
+ * the other), one for input, of which a part may wait for the next turn of the loop, and its end of
+ * TLS, through which all bytes pass on their way from one of them to the socket.
  */
 #include "core/amqp_stream.h"
 
@@ -11,14 +12,19 @@
 #include "core/alloc.h"
 #include "core/buffer.h"
 #include "core/error.h"
+#include "core/tls.h"
 
 #define INPUT_BYTES 65536
 #define KEEPALIVE_S 30
+
+/* TLS adds a little to what it is given. */
+#define SENDING_MAX_BYTES (HMS_AMQP_STREAM_UNSENT_MAX_BYTES / 8 * 9)
 
 enum state {
     RESOLVING,
     CONNECTING, /* to one of the addresses */
     REOPENING,  /* the socket of an address that failed is being closed */
+    SECURING,   /* shaking hands */
     OPEN,
     FAILED,
     CLOSING,
@@ -39,13 +45,18 @@ struct hms_amqp_stream {
     uv_idle_t turn; /* active while there is something to do in the next turn */
     int open_handles;
 
+    struct hms_tls *tls;      /* or NULL */
     struct hms_buffer output; /* not yet handed to the kernel */
     struct hms_buffer sending;
     uv_write_t write;
     int is_writing;
+    int write_error; /* nothing can be sent any more */
+    int error_turns; /* turns of the loop since then */
 
     char input[INPUT_BYTES];
     size_t input_begin, input_end; /* what on_data has not taken */
+    int has_more;                  /* TLS may have bytes for `input` */
+    char *network;                 /* INPUT_BYTES for what TLS is to receive; or NULL */
     char why[256];                 /* FAILED: to be told in the next turn, then empty */
 
     void (*closed)(void *arg);
@@ -54,6 +65,7 @@ struct hms_amqp_stream {
 
 static void on_turn(uv_idle_t *turn);
 static void on_connected(uv_connect_t *connect, int status);
+static void flush(struct hms_amqp_stream *stream);
 
 static void need_turn(struct hms_amqp_stream *stream)
 {
@@ -79,6 +91,8 @@ static void maybe_free(struct hms_amqp_stream *stream)
     if (stream->state != CLOSING || stream->open_handles > 0 || stream->is_looking_up)
         return;
     uv_freeaddrinfo(stream->addresses);
+    hms_tls_free(stream->tls);
+    free(stream->network);
     hms_buffer_free(&stream->output);
     hms_buffer_free(&stream->sending);
     stream->closed(stream->closed_arg);
@@ -118,37 +132,87 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct hms_amqp_stream *stream = handle->data;
 
-    assert(stream->input_begin == stream->input_end);
-    *buf = uv_buf_init(stream->input, sizeof(stream->input));
+    *buf = uv_buf_init(stream->tls ? stream->network : stream->input, INPUT_BYTES);
 }
 
-/* Offers what was read and not taken yet. */
-static void offer(struct hms_amqp_stream *stream)
+/* Lets TLS fill the input. What came before an error is offered before the error is told. */
+static void decrypt(struct hms_amqp_stream *stream)
 {
-    stream->input_begin += stream->handlers->on_data(
-        stream->arg, stream->input + stream->input_begin, stream->input_end - stream->input_begin);
-    assert(stream->input_begin <= stream->input_end);
+    size_t used = 0;
+    int result = 1;
+
+    while (used < sizeof(stream->input) && result > 0) {
+        result = hms_tls_read(stream->tls, stream->input + used, sizeof(stream->input) - used);
+        if (result > 0)
+            used += (size_t)result;
+    }
+    stream->has_more = result != 0;
+    stream->input_begin = 0;
+    stream->input_end = used;
+    if (result < 0 && used == 0)
+        fail(stream, hms_tls_why(stream->tls), NULL);
 }
 
-/* Where more may follow the loop goes its round first. */
+/* Offers what was read and not taken yet. Returns whether there may be more of it. */
+static int offer(struct hms_amqp_stream *stream)
+{
+    if (stream->input_begin == stream->input_end && stream->has_more)
+        decrypt(stream);
+    if (stream->state == OPEN && stream->input_begin < stream->input_end)
+        stream->input_begin +=
+            stream->handlers->on_data(stream->arg, stream->input + stream->input_begin,
+                                      stream->input_end - stream->input_begin);
+    assert(stream->input_begin <= stream->input_end);
+    return stream->has_more || stream->input_begin < stream->input_end;
+}
+
+static void open_stream(struct hms_amqp_stream *stream)
+{
+    stream->state = OPEN;
+    stream->handlers->on_open(stream->arg);
+}
+
+static void secure(struct hms_amqp_stream *stream)
+{
+    int result = hms_tls_handshake(stream->tls);
+
+    flush(stream); /* also what tells the broker that it is refused */
+    if (result < 0)
+        fail(stream, hms_tls_why(stream->tls), NULL);
+    else if (result > 0)
+        open_stream(stream);
+}
+
+/* Where more may follow, the loop goes its round first. */
+static void take(struct hms_amqp_stream *stream, size_t size_bytes)
+{
+    int is_full = size_bytes == INPUT_BYTES;
+
+    if (stream->tls == NULL) {
+        stream->input_begin = 0;
+        stream->input_end = size_bytes;
+    } else {
+        hms_tls_receive(stream->tls, stream->network, size_bytes);
+        stream->has_more = 1;
+    }
+    if (stream->state == SECURING)
+        secure(stream);
+    if (stream->state == OPEN && (offer(stream) || is_full) && stream->state == OPEN) {
+        uv_read_stop((uv_stream_t *)&stream->socket);
+        need_turn(stream);
+    }
+}
+
 static void on_read(uv_stream_t *socket, ssize_t size, const uv_buf_t *buf)
 {
     struct hms_amqp_stream *stream = socket->data;
 
-    if (size == UV_EOF) {
+    if (size == UV_EOF)
         fail(stream, "the broker closed the connection", NULL);
-    } else if (size < 0) {
+    else if (size < 0)
         fail(stream, "reading failed", uv_strerror((int)size));
-    } else if (size > 0) {
-        stream->input_begin = 0;
-        stream->input_end = (size_t)size;
-        offer(stream);
-        if (stream->state == OPEN &&
-            (size == sizeof(stream->input) || stream->input_begin < stream->input_end)) {
-            uv_read_stop(socket);
-            need_turn(stream);
-        }
-    }
+    else if (size > 0)
+        take(stream, (size_t)size);
 }
 
 static void on_connected(uv_connect_t *connect, int status)
@@ -166,12 +230,14 @@ static void on_connected(uv_connect_t *connect, int status)
         fail(stream, "cannot connect", uv_strerror(status));
         return;
     }
-    stream->state = OPEN;
     uv_tcp_nodelay(&stream->socket, 1);
     uv_tcp_keepalive(&stream->socket, 1, KEEPALIVE_S);
-    stream->handlers->on_open(stream->arg);
-    if (stream->state == OPEN)
-        uv_read_start((uv_stream_t *)&stream->socket, on_alloc, on_read);
+    uv_read_start((uv_stream_t *)&stream->socket, on_alloc, on_read);
+    stream->state = SECURING;
+    if (stream->tls != NULL)
+        secure(stream);
+    else
+        open_stream(stream);
 }
 
 static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
@@ -190,7 +256,26 @@ static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *
 
 /* ---- output ---- */
 
+static const char stalled[] = "the broker does not take what is sent";
+
 static void on_written(uv_write_t *write, int status);
+
+/* Moves what is to be sent to `sending`. */
+static int encrypt(struct hms_amqp_stream *stream)
+{
+    int result = hms_tls_send(stream->tls, &stream->output, &stream->sending);
+
+    if (result != HMS_OK)
+        fail(stream, result == HMS_ELIMIT ? stalled : hms_tls_why(stream->tls), NULL);
+    return result;
+}
+
+/* Why the broker takes no more may be what it said last: that is read before this is told. */
+static void break_off(struct hms_amqp_stream *stream, int error)
+{
+    stream->write_error = error;
+    need_turn(stream);
+}
 
 static void flush(struct hms_amqp_stream *stream)
 {
@@ -198,16 +283,21 @@ static void flush(struct hms_amqp_stream *stream)
     uv_buf_t buf;
     int result;
 
-    if (stream->is_writing || stream->output.size_bytes == 0)
+    if (stream->is_writing || stream->write_error != 0)
         return;
-    stream->sending = stream->output;
-    stream->output = swap;
+    if (stream->tls == NULL) {
+        stream->sending = stream->output;
+        stream->output = swap;
+    } else if (encrypt(stream) != HMS_OK) {
+        return;
+    }
+    if (stream->sending.size_bytes == 0)
+        return;
     buf = uv_buf_init(stream->sending.data, (unsigned)stream->sending.size_bytes);
     result = uv_write(&stream->write, (uv_stream_t *)&stream->socket, &buf, 1, on_written);
+    stream->is_writing = result == 0;
     if (result != 0)
-        fail(stream, "writing failed", uv_strerror(result));
-    else
-        stream->is_writing = 1;
+        break_off(stream, result);
 }
 
 static void on_written(uv_write_t *write, int status)
@@ -216,18 +306,20 @@ static void on_written(uv_write_t *write, int status)
 
     stream->is_writing = 0;
     hms_buffer_clear(&stream->sending);
-    if (status != 0)
-        fail(stream, "writing failed", uv_strerror(status));
-    if (stream->state != OPEN)
+    if (stream->state == CLOSING)
         return;
-    stream->handlers->on_sent(stream->arg);
-    if (stream->state == OPEN)
+    if (status != 0)
+        break_off(stream, status);
+    else if (stream->state == OPEN)
+        stream->handlers->on_sent(stream->arg);
+    if (stream->state == OPEN || stream->state == SECURING)
         flush(stream);
 }
 
 static void on_turn(uv_idle_t *turn)
 {
     struct hms_amqp_stream *stream = turn->data;
+    int has_more;
 
     uv_idle_stop(turn);
     if (stream->state == FAILED) {
@@ -235,14 +327,15 @@ static void on_turn(uv_idle_t *turn)
         return;
     }
     flush(stream);
-    if (stream->state == OPEN && stream->input_begin < stream->input_end)
-        offer(stream);
-    if (stream->state != OPEN)
+    if (stream->write_error != 0 && stream->error_turns++ > 0)
+        fail(stream, "writing failed", uv_strerror(stream->write_error));
+    has_more = stream->state == OPEN && offer(stream);
+    if (stream->state != OPEN && stream->state != SECURING)
         return;
-    if (stream->input_begin < stream->input_end)
-        need_turn(stream);
-    else
+    if (!has_more)
         uv_read_start((uv_stream_t *)&stream->socket, on_alloc, on_read);
+    if (has_more || stream->write_error != 0)
+        need_turn(stream);
 }
 
 void hms_amqp_stream_write(struct hms_amqp_stream *stream, const char *data, size_t size_bytes)
@@ -251,7 +344,7 @@ void hms_amqp_stream_write(struct hms_amqp_stream *stream, const char *data, siz
     if (stream->state == FAILED)
         return;
     if (hms_buffer_append(&stream->output, data, size_bytes) != HMS_OK) {
-        fail(stream, "the broker does not take what is sent", NULL);
+        fail(stream, stalled, NULL);
         return;
     }
     if (!stream->is_writing)
@@ -274,6 +367,7 @@ static void on_turn_closed(uv_handle_t *handle)
 }
 
 struct hms_amqp_stream *hms_amqp_stream_open(uv_loop_t *loop, const char *host, const char *port,
+                                             const struct hms_tls_context *tls_context,
                                              const struct hms_amqp_stream_handlers *handlers,
                                              void *arg)
 {
@@ -284,8 +378,12 @@ struct hms_amqp_stream *hms_amqp_stream_open(uv_loop_t *loop, const char *host, 
     stream->loop = loop;
     stream->handlers = handlers;
     stream->arg = arg;
+    if (tls_context != NULL) {
+        stream->tls = hms_tls_new(tls_context, host);
+        stream->network = hms_malloc(INPUT_BYTES);
+    }
     hms_buffer_init(&stream->output, HMS_AMQP_STREAM_UNSENT_MAX_BYTES);
-    hms_buffer_init(&stream->sending, HMS_AMQP_STREAM_UNSENT_MAX_BYTES);
+    hms_buffer_init(&stream->sending, SENDING_MAX_BYTES);
     uv_idle_init(loop, &stream->turn);
     stream->turn.data = stream;
     stream->open_handles = 1;

@@ -1,6 +1,6 @@
 /*
  * One byte stream to a broker: look-up of the name, connect (each address in turn), bytes both
- * ways. Whatever fails is told once, with a text, and ends the stream.
+ * ways, with TLS or without. Whatever fails is told once, with a text, and ends the stream.
  */
 #ifndef HMS_CORE_AMQP_STREAM_H
 #define HMS_CORE_AMQP_STREAM_H
@@ -12,6 +12,7 @@
 #define HMS_AMQP_STREAM_UNSENT_MAX_BYTES (4u << 20)
 
 struct hms_amqp_stream;
+struct hms_tls_context;
 
 /* All run from the loop, never within a call; none after hms_amqp_stream_close(). */
 struct hms_amqp_stream_handlers {
@@ -28,8 +29,12 @@ struct hms_amqp_stream_handlers {
     void (*on_failed)(void *arg, const char *why);
 };
 
-/* Never returns NULL; strings are copied, handlers borrowed. Begins to connect. */
+/*
+ * Never returns NULL; strings are copied, handlers borrowed, and the context is for as long as the
+ * stream lives; NULL means no TLS. Begins to connect.
+ */
 struct hms_amqp_stream *hms_amqp_stream_open(uv_loop_t *loop, const char *host, const char *port,
+                                             const struct hms_tls_context *tls_context,
                                              const struct hms_amqp_stream_handlers *handlers,
                                              void *arg);
 

@@ -71,10 +71,14 @@ static const char *check(CURLU *parsed, const struct hms_amqp_url *url, const ch
 
 const char *hms_amqp_url_read(const char *text, struct hms_amqp_url *url)
 {
-    CURLU *parsed = curl_url();
+    const char *authority = strstr(text, "://");
     const char *refusal = shape;
     char *scheme = NULL;
+    CURLU *parsed;
 
+    if (authority == NULL || authority[3] == '/') /* libcurl forgives one slash, and three */
+        return shape;
+    parsed = curl_url();
     if (curl_url_set(parsed, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK) {
         scheme = part(parsed, CURLUPART_SCHEME, 0, "");
         url->is_tls = strcmp(scheme, "amqps") == 0;

@@ -74,8 +74,8 @@ int hms_bus_request(struct hms_bus *bus, enum hms_bus_role role, const char *add
 
 /*
  * Sends a notification to role.address, or to every server of the role if address is NULL. Takes
- * over `message`. One that still waits to be sent is replaced by a newer one of the same command to
- * the same receivers. Returns 0, HMS_ELIMIT or HMS_EINVAL.
+ * over `message`. One that still waits to be sent is replaced by a newer one to the same receivers
+ * with the same `command` and `address`. Returns 0, HMS_ELIMIT or HMS_EINVAL.
  */
 int hms_bus_notify(struct hms_bus *bus, enum hms_bus_role role, const char *address,
                    json_t *message);

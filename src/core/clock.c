@@ -9,7 +9,11 @@
 
 #define NS_PER_S  INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
+#define NS_PER_US INT64_C(1000)
 #define YEAR_MAX  2261 /* nanoseconds since 1970 end in 2262 */
+
+/* "2026-01-31T23:59:59" and its terminating 0. */
+#define SECONDS_SIZE 20
 
 static int64_t read_ns(clockid_t id)
 {
@@ -34,18 +38,38 @@ int64_t hms_clock_wall_ns(void)
     return read_ns(CLOCK_REALTIME);
 }
 
-char *hms_clock_format(int64_t wall_ns, char text[HMS_CLOCK_TEXT_SIZE])
+/* Writes the seconds; returns the nanoseconds that are left. */
+static int64_t format_seconds(int64_t wall_ns, char text[SECONDS_SIZE])
 {
     int64_t in_second_ns = (wall_ns % NS_PER_S + NS_PER_S) % NS_PER_S; /* also before 1970 */
     time_t seconds = (time_t)((wall_ns - in_second_ns) / NS_PER_S);
-    int ms = (int)(in_second_ns / NS_PER_MS);
     struct tm utc;
 
     gmtime_r(&seconds, &utc);
-    snprintf(text, HMS_CLOCK_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
+    snprintf(text, SECONDS_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u",
              (unsigned)(utc.tm_year + 1900) % 10000u, (unsigned)(utc.tm_mon + 1) % 100u,
              (unsigned)utc.tm_mday % 100u, (unsigned)utc.tm_hour % 100u,
-             (unsigned)utc.tm_min % 100u, (unsigned)utc.tm_sec % 100u, (unsigned)ms % 1000u);
+             (unsigned)utc.tm_min % 100u, (unsigned)utc.tm_sec % 100u);
+    return in_second_ns;
+}
+
+char *hms_clock_format(int64_t wall_ns, char text[HMS_CLOCK_TEXT_SIZE])
+{
+    char seconds[SECONDS_SIZE];
+    int64_t rest_ns = format_seconds(wall_ns, seconds);
+
+    snprintf(text, HMS_CLOCK_TEXT_SIZE, "%s.%03uZ", seconds,
+             (unsigned)(rest_ns / NS_PER_MS) % 1000u);
+    return text;
+}
+
+char *hms_clock_format_us(int64_t wall_ns, char text[HMS_CLOCK_TEXT_US_SIZE])
+{
+    char seconds[SECONDS_SIZE];
+    int64_t rest_ns = format_seconds(wall_ns, seconds);
+
+    snprintf(text, HMS_CLOCK_TEXT_US_SIZE, "%s.%06uZ", seconds,
+             (unsigned)(rest_ns / NS_PER_US) % 1000000u);
     return text;
 }
 

@@ -15,11 +15,13 @@ int64_t hms_clock_mono_ns(void);
 /* Wall time in nanoseconds since 1970-01-01T00:00:00Z. */
 int64_t hms_clock_wall_ns(void);
 
-/* "2026-01-31T23:59:59.123Z" and its terminating 0. */
-#define HMS_CLOCK_TEXT_SIZE 25
+/* "2026-01-31T23:59:59.123Z" and "2026-01-31T23:59:59.123456Z" with their terminating 0. */
+#define HMS_CLOCK_TEXT_SIZE    25
+#define HMS_CLOCK_TEXT_US_SIZE 28
 
-/* Writes wall time as RFC 3339 in UTC with milliseconds. Returns text. */
+/* Writes wall time as RFC 3339 in UTC with milliseconds (microseconds). Returns text. */
 char *hms_clock_format(int64_t wall_ns, char text[HMS_CLOCK_TEXT_SIZE]);
+char *hms_clock_format_us(int64_t wall_ns, char text[HMS_CLOCK_TEXT_US_SIZE]);
 
 /*
  * Reads RFC 3339 with up to nine fractional digits and Z or an offset, as Docker writes it, up to

@@ -24,7 +24,8 @@
 #define ANSWER_LIMIT_BYTES (4 * 1024 * 1024)
 #define ROW_LIMIT_BYTES    (1024 * 1024)
 #define ROWS_MAX           65536
-#define STOP_TIMEOUT_S     10 /* Docker's own, where the container names none */
+#define PLAIN_WORDS_MAX    200 /* bytes of an answer that is no JSON */
+#define STOP_TIMEOUT_S     10  /* Docker's own, where the container names none */
 #define STOP_TIMEOUT_MAX_S 86400
 #define SKEW_NOTICED_NS    INT64_C(3000000000) /* a Date header tells whole seconds only */
 #define NS_PER_S           INT64_C(1000000000)
@@ -40,13 +41,20 @@ struct call {
 /* --- operations ----------------------------------------------------------------------------- */
 
 /* The engine's own words about a refusal, or a text of ours. */
-static const char *refusal(const json_t *body, int status, char *text, size_t text_size)
+static const char *refusal(const json_t *body, const struct hms_http_answer *http, char *text,
+                           size_t text_size)
 {
     const char *message = hms_json_string(body, "message");
+    int length = (int)strcspn(http->body, "\r\n");
 
     if (message != NULL)
         return message;
-    snprintf(text, text_size, "the engine answered with HTTP status %d", status);
+    /* What is no engine, or wants TLS, may say so in its own way. */
+    if (body == NULL && length > 0)
+        snprintf(text, text_size, "HTTP status %d: %.*s", http->status,
+                 length < PLAIN_WORDS_MAX ? length : PLAIN_WORDS_MAX, http->body);
+    else
+        snprintf(text, text_size, "the engine answered with HTTP status %d", http->status);
     return text;
 }
 
@@ -74,10 +82,10 @@ static void judge(struct docker_op *op, const struct hms_http_answer *http,
         answer->message = text;
     } else if (http->status == 404) {
         answer->error = HMS_ENOENT;
-        answer->message = refusal(op->body, http->status, text, text_size);
+        answer->message = refusal(op->body, http, text, text_size);
     } else if (http->status != 304 && !is_success(http)) {
         answer->error = HMS_EREMOTE;
-        answer->message = refusal(op->body, http->status, text, text_size);
+        answer->message = refusal(op->body, http, text, text_size);
     } else if (op->body == NULL && http->body_bytes > 0) {
         answer->error = HMS_EPROTO;
         answer->message = "the engine's answer is no JSON";

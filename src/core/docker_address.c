@@ -23,9 +23,10 @@ static const struct scheme {
     int default_port;
     const char *form;
 } schemes[] = {
-    {"tcp://", HMS_DOCKER_TCP, 0, "tcp://HOST[:PORT]"},
-    {"http://", HMS_DOCKER_TCP, HTTP_PORT, "http://HOST[:PORT]"},
-    {"ssh://", HMS_DOCKER_SSH, 0, "ssh://[USER@]HOST[:PORT][/PATH]"},
+    {"tcp://", HMS_DOCKER_TCP, 0, "must be tcp://HOST[:PORT], the port from 1 to 65535"},
+    {"http://", HMS_DOCKER_TCP, HTTP_PORT, "must be http://HOST[:PORT], the port from 1 to 65535"},
+    {"ssh://", HMS_DOCKER_SSH, 0,
+     "must be ssh://[USER@]HOST[:PORT][/PATH], the port from 1 to 65535"},
 };
 
 #define SCHEME_COUNT (sizeof(schemes) / sizeof(schemes[0]))

@@ -265,6 +265,9 @@ static void finish_by_curl(struct hms_http_request *request, CURLcode code)
     else if (request->upload != NULL && hms_http_upload_trouble(request->upload) != NULL)
         snprintf(reason, sizeof(reason), "cannot read what to send: %s",
                  hms_http_upload_trouble(request->upload));
+    else if (is_tls_refusal(request))
+        snprintf(reason, sizeof(reason), "the peer refuses our certificate, or wants one (%s)",
+                 request->error_text);
     else if (code == CURLE_COULDNT_CONNECT && os_errno != 0)
         snprintf(reason, sizeof(reason), "cannot connect: %s", strerror((int)os_errno));
     else
@@ -457,13 +460,16 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct hms_http_client *client = watcher->client;
     int flags = 0, running;
 
+    /* The peer may have said why before it reset the connection: curl shall read that first. */
     if (status < 0)
-        flags = CURL_CSELECT_ERR;
+        flags = CURL_CSELECT_IN | CURL_CSELECT_OUT;
     if (events & UV_READABLE)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
     curl_multi_socket_action(client->multi, watcher->fd, flags, &running);
+    if (status < 0 && !uv_is_closing((uv_handle_t *)poll))
+        curl_multi_socket_action(client->multi, watcher->fd, CURL_CSELECT_ERR, &running);
     dispatch(client);
 }
 

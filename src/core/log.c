@@ -109,10 +109,11 @@ static size_t format_text(char *line, enum hms_log_level level, const char *modu
 
 static json_t *json_line(enum hms_log_level level, const char *module, const char *message)
 {
-    char when[HMS_CLOCK_TEXT_SIZE];
+    char when[HMS_CLOCK_TEXT_US_SIZE];
     json_t *object = json_object();
 
-    json_object_set_new(object, "time", json_string(hms_clock_format(hms_clock_wall_ns(), when)));
+    json_object_set_new(object, "time",
+                        json_string(hms_clock_format_us(hms_clock_wall_ns(), when)));
     json_object_set_new(object, "level", json_string(level_names[level]));
     json_object_set_new(object, "module", json_string(module));
     json_object_set_new(object, "message", hms_json_text(message));

@@ -204,16 +204,22 @@ static void raise_flag(struct hms_report *report)
     notify(report, message_new(report, "update"));
 }
 
-/* The log has changed. The line is one side of the true information availability: docs/wire.md. */
-static void advance(struct hms_report *report)
+/* One side of the true information availability: docs/wire.md. */
+static void log_version(const struct hms_report *report)
 {
-    report->version++;
     if (hms_log_enabled(report->log, HMS_LOG_DEBUG))
         hms_log_fields(report->log, HMS_LOG_DEBUG, MODULE,
                        json_pack("{s:I, s:I, s:s}", "epoch", (json_int_t)report->epoch, "version",
                                  (json_int_t)report->version, "address", report->address),
                        "monitor log of %s is at version %lld", report->address,
                        (long long)report->version);
+}
+
+/* The monitor log has changed. */
+static void advance(struct hms_report *report)
+{
+    report->version++;
+    log_version(report);
     if (is_pushing(report))
         schedule(report);
     else
@@ -337,8 +343,10 @@ static void on_contact(void *arg, enum hms_bus_contact contact)
 {
     struct hms_report *report = arg;
 
-    if (report->was_down && contact != HMS_BUS_DOWN)
+    if (report->was_down && contact != HMS_BUS_DOWN) {
+        report->measured_ms = now_ms(report) - MEASURES_MS;
         tell_live(report);
+    }
     report->was_down = contact == HMS_BUS_DOWN;
     if (is_pushing(report))
         schedule(report);
@@ -368,6 +376,7 @@ struct hms_report *hms_report_new(uv_loop_t *loop, struct hms_log *log, struct h
     report->was_down = hms_bus_contact(bus) == HMS_BUS_DOWN;
     report->watch = (struct hms_bus_watch){.fn = on_contact, .arg = report};
     hms_bus_watch(bus, &report->watch);
+    log_version(report);
     uv_timer_init(loop, &report->push);
     uv_timer_init(loop, &report->heartbeat);
     report->push.data = report;

@@ -18,6 +18,8 @@ struct scripted_manager {
     struct hms_bus *bus;
     const char *address;
     json_t *content;
+    int64_t epoch; /* 0: tells no versions */
+    int64_t version;
     int hold;               /* keep calls instead of answering */
     const char *error_type; /* answer orders with this error, unless NULL */
     int asks;               /* give_content so far */
@@ -28,9 +30,15 @@ struct scripted_manager {
 
 static inline json_t *scripted_content(const struct scripted_manager *manager)
 {
-    return json_pack("{s:s, s:s, s:o, s:{s:s, s:b}}", "command", "ok", "address", manager->address,
-                     "content", json_deep_copy(manager->content), "host", "state", "online",
-                     "ready", 1);
+    json_t *reply = json_pack("{s:s, s:s, s:o, s:{s:s, s:b}}", "command", "ok", "address",
+                              manager->address, "content", json_deep_copy(manager->content), "host",
+                              "state", "online", "ready", 1);
+
+    if (manager->epoch != 0) {
+        json_object_set_new(reply, "epoch", json_integer(manager->epoch));
+        json_object_set_new(reply, "version", json_integer(manager->version));
+    }
+    return reply;
 }
 
 static inline json_t *scripted_reply(struct scripted_manager *manager, const json_t *message)
@@ -88,6 +96,34 @@ static inline void scripted_notify(struct scripted_manager *manager, const char 
     hms_bus_notify(manager->bus, HMS_BUS_CONTROLLER, NULL,
                    json_pack("{s:s, s:s, s:i}", "command", command, "address", manager->address,
                              "period_ms", 10000));
+}
+
+/* Changes a container's state and pushes that; is_lost: the message does not arrive. */
+static inline void scripted_push(struct scripted_manager *manager, const char *key,
+                                 const char *state, int is_lost)
+{
+    json_t *entry = json_copy(json_object_get(manager->content, key)), *message;
+
+    json_object_set_new(entry, "container_state", json_string(state));
+    json_object_set_new(manager->content, key, entry);
+    message = json_pack("{s:s, s:s, s:I, s:I, s:I, s:{s:O}}", "command", "update", "address",
+                        manager->address, "epoch", (json_int_t)manager->epoch, "base",
+                        (json_int_t)manager->version, "version", (json_int_t)manager->version + 1,
+                        "changed", key, entry);
+    manager->version++;
+    if (is_lost)
+        json_decref(message);
+    else
+        hms_bus_notify(manager->bus, HMS_BUS_CONTROLLER, NULL, message);
+}
+
+/* `live` as of a manager that pushes. */
+static inline void scripted_live(struct scripted_manager *manager, int64_t period_ms)
+{
+    hms_bus_notify(manager->bus, HMS_BUS_CONTROLLER, NULL,
+                   json_pack("{s:s, s:s, s:I, s:I, s:I}", "command", "live", "address",
+                             manager->address, "period_ms", (json_int_t)period_ms, "epoch",
+                             (json_int_t)manager->epoch, "version", (json_int_t)manager->version));
 }
 
 /* Answers what was held, as give_content is answered. */

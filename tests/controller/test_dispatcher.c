@@ -8,6 +8,7 @@
 
 #include "controller/dispatcher.h"
 #include "controller/gather.h"
+#include "controller/notice.h"
 #include "controller/registry.h"
 #include "controller/view.h"
 #include "core/alloc.h"
@@ -55,10 +56,10 @@ static void on_notification(void *arg, const json_t *message, struct hms_bus_cal
     hms_gather_notified(((struct world *)arg)->gather, message);
 }
 
-static int setup(void **state)
+static struct world *world_new(enum hms_sync_mode sync)
 {
-    static const struct hms_gather_options options = {
-        .aggregation_ms = 20, .reply_timeout_ms = REPLY_MS, .expiry_ms = 300000};
+    const struct hms_gather_options options = {
+        .sync = sync, .aggregation_ms = 20, .reply_timeout_ms = REPLY_MS, .expiry_ms = 300000};
     struct world *world = hms_calloc(1, sizeof(*world));
 
     uv_loop_init(&world->loop);
@@ -67,12 +68,19 @@ static int setup(void **state)
     world->registry = hms_registry_new();
     world->gather = hms_gather_new(&world->loop, world->log, world->bus, world->registry, &options,
                                    on_change, world);
-    world->dispatcher = hms_dispatcher_new(world->bus, world->registry, world->gather, REPLY_MS);
+    world->dispatcher =
+        hms_dispatcher_new(world->bus, world->registry, world->gather, NULL, REPLY_MS);
     hms_gather_start(world->gather);
+    hms_gather_set_source(world->gather, HMS_GATHER_MANAGERS, NULL);
     hms_bus_serve(world->bus, HMS_BUS_CONTROLLER, "10.0.0.9", on_notification, world);
     scripted_open(&world->a, world->bus, A);
     scripted_open(&world->b, world->bus, B);
-    *state = world;
+    return world;
+}
+
+static int setup(void **state)
+{
+    *state = world_new(HMS_SYNC_PUSH);
     return 0;
 }
 
@@ -198,6 +206,7 @@ static void a_silent_manager_is_asked_again(void **state)
 static void bad_notifications_are_dropped(void **state)
 {
     struct world *world = *state;
+    const struct hms_gather_drops *drops = hms_gather_drops(world->gather);
     static const char *const texts[] = {
         "{\"command\":\"live\"}",
         "{\"command\":\"live\",\"address\":5}",
@@ -215,6 +224,208 @@ static void bad_notifications_are_dropped(void **state)
         json_decref(message);
     }
     assert_int_equal(hms_registry_count(world->registry), 0);
+    assert_int_equal(drops->malformed, 3);
+    assert_int_equal(drops->unknown, 3);
+}
+
+/* ---- managers that push ---- */
+
+static const char *state_of(struct world *world, const char *address, const char *key)
+{
+    return hms_json_string(json_object_get(host(world, address)->content, key), "container_state");
+}
+
+static int is_state(struct world *world, const char *address, const char *key, const char *word)
+{
+    return strcmp(state_of(world, address, key), word) == 0;
+}
+
+/* A begins to push at version 1, and is asked once. */
+static void a_pushes(struct world *world)
+{
+    world->a.epoch = 7;
+    world->a.version = 1;
+    scripted_live(&world->a, 10000);
+    WAIT(world, host(world, A) != NULL && is_updated(world, A));
+    assert_int_equal(world->a.asks, 1);
+}
+
+static void what_is_pushed_needs_no_question(void **state)
+{
+    struct world *world = *state;
+    int i;
+
+    a_pushes(world);
+    for (i = 0; i < 10; i++) {
+        const char *word = i % 2 == 0 ? "exited" : "running";
+
+        scripted_push(&world->a, "aaaa11112222", word, 0);
+        WAIT(world, is_state(world, A, "aaaa11112222", word));
+        assert_true(is_updated(world, A));
+    }
+    scripted_live(&world->a, 10000);
+    WAIT(world, host(world, A)->notifications == 12);
+    assert_true(is_updated(world, A));
+    assert_int_equal(world->a.asks, 1);
+    assert_int_equal(host(world, A)->sync.content.version, 11);
+}
+
+static void what_was_lost_is_asked_for(void **state)
+{
+    struct world *world = *state;
+
+    a_pushes(world);
+    scripted_push(&world->a, "aaaa11112222", "exited", 1);
+    scripted_push(&world->a, "aaaa99992222", "running", 0);
+    WAIT(world, is_state(world, A, "aaaa99992222", "running"));
+    assert_true(is_state(world, A, "aaaa11112222", "exited"));
+    assert_int_equal(world->a.asks, 2);
+    assert_int_equal(hms_gather_drops(world->gather)->gaps, 1);
+    /* Of the last one only a sign of life tells. */
+    scripted_push(&world->a, "aaaa11112222", "running", 1);
+    scripted_live(&world->a, 10000);
+    WAIT(world, is_state(world, A, "aaaa11112222", "running"));
+    assert_int_equal(world->a.asks, 3);
+}
+
+static void a_new_life_is_asked_for(void **state)
+{
+    struct world *world = *state;
+
+    a_pushes(world);
+    world->a.epoch = 8;
+    world->a.version = 0;
+    json_object_del(world->a.content, "aaaa99992222");
+    scripted_push(&world->a, "aaaa11112222", "exited", 0);
+    WAIT(world, is_updated(world, A) && json_object_size(host(world, A)->content) == 1);
+    assert_int_equal(world->a.asks, 2);
+    assert_true(is_state(world, A, "aaaa11112222", "exited"));
+}
+
+static void pulling_takes_an_update_for_a_flag(void **state)
+{
+    struct world *world = world_new(HMS_SYNC_PULL);
+
+    a_pushes(world);
+    scripted_push(&world->a, "aaaa11112222", "exited", 0);
+    WAIT(world, !is_updated(world, A));
+    assert_true(is_state(world, A, "aaaa11112222", "running"));
+    WAIT(world, is_updated(world, A));
+    assert_true(is_state(world, A, "aaaa11112222", "exited"));
+    assert_int_equal(world->a.asks, 2);
+    teardown((void **)&world);
+}
+
+static json_t *parse(const char *text)
+{
+    json_t *message = json_loads(text, 0, NULL);
+
+    assert_non_null(message);
+    return message;
+}
+
+static void what_is_wrong_or_old_changes_nothing(void **state)
+{
+#define UPDATE "{\"command\":\"update\",\"address\":\"" A "\","
+#define GONE   "\"removed\":[\"aaaa11112222\"]"
+    struct world *world = *state;
+    static const char *const malformed[] = {
+        UPDATE "\"epoch\":7,\"base\":1,\"version\":2,\"changed\":{\"x\":5}," GONE "}",
+        UPDATE "\"epoch\":7,\"base\":1,\"version\":\"2\"," GONE "}",
+        UPDATE "\"epoch\":7,\"base\":5,\"version\":2," GONE "}",
+        UPDATE "\"epoch\":7,\"version\":2," GONE "}",
+        UPDATE "\"epoch\":7,\"base\":1,\"version\":2,\"host\":[]," GONE "}",
+    };
+    static const char repeated[] = UPDATE "\"epoch\":7,\"base\":0,\"version\":1," GONE "}";
+    const struct hms_gather_drops *drops = hms_gather_drops(world->gather);
+    size_t i;
+
+    a_pushes(world);
+    for (i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
+        json_t *message = parse(malformed[i]);
+
+        hms_gather_notified(world->gather, message);
+        json_decref(message);
+        assert_int_equal(drops->malformed, i + 1);
+        assert_int_equal(host(world, A)->notifications, 1);
+    }
+    for (i = 0; i < 3; i++) {
+        json_t *message = parse(repeated);
+
+        hms_gather_notified(world->gather, message);
+        json_decref(message);
+        assert_int_equal(drops->repeated, i + 1);
+    }
+    assert_true(is_updated(world, A));
+    assert_int_equal(json_object_size(host(world, A)->content), 2);
+    assert_int_equal(host(world, A)->sync.content.version, 1);
+}
+
+static void too_many_containers_are_not_taken(void **state)
+{
+    struct world *world = *state;
+    json_t *message, *changed = json_object();
+    char key[16];
+    int i;
+
+    a_pushes(world);
+    for (i = 0; i < HMS_NOTICE_CONTAINERS_MAX - 1; i++) {
+        snprintf(key, sizeof(key), "%012d", i);
+        json_object_set_new(changed, key, json_object());
+    }
+    message = json_pack("{s:s, s:s, s:i, s:i, s:i, s:o}", "command", "update", "address", A,
+                        "epoch", 7, "base", 1, "version", 2, "changed", changed);
+    hms_gather_notified(world->gather, message); /* one more than there may be, with those known */
+    assert_int_equal(json_object_size(host(world, A)->content), 2);
+    json_object_del(changed, "000000000000");
+    hms_gather_notified(world->gather, message);
+    assert_int_equal(json_object_size(host(world, A)->content), HMS_NOTICE_CONTAINERS_MAX);
+    json_decref(message);
+}
+
+/* ---- silence, of a manager and of the bus ---- */
+
+static void a_silent_host_is_offline_and_asked_when_it_returns(void **state)
+{
+    struct world *world = *state;
+
+    a_pushes(world);
+    scripted_live(&world->a, HMS_SYNC_PERIOD_MIN_MS);
+    WAIT(world, host(world, A)->state == HMS_HOST_STALE);
+    WAIT(world, host(world, A)->state == HMS_HOST_OFFLINE);
+    assert_int_equal(json_object_size(host(world, A)->content), 2);
+    scripted_live(&world->a, 10000);
+    WAIT(world, host(world, A)->state == HMS_HOST_ONLINE && is_updated(world, A));
+    assert_int_equal(world->a.asks, 2);
+}
+
+static void hosts_are_stale_while_the_bus_is_down(void **state)
+{
+    struct world *world = *state;
+    int asks;
+
+    a_pushes(world);
+    scripted_notify(&world->b, "live");
+    WAIT(world, host(world, B) != NULL && is_updated(world, B));
+    scripted_live(&world->a, HMS_SYNC_PERIOD_MIN_MS);
+    WAIT(world, host(world, A)->sync.period_ms == HMS_SYNC_PERIOD_MIN_MS);
+    hms_bus_set_contact(world->bus, HMS_BUS_DOWN);
+    assert_int_equal(host(world, A)->state, HMS_HOST_STALE);
+    assert_int_equal(host(world, B)->state, HMS_HOST_STALE);
+    assert_int_equal(json_object_size(host(world, A)->content), 2);
+    /* A read of a pending host waits for nobody. */
+    hms_gather_changed(world->gather, host(world, A));
+    start(world, command("get_host_containers", A, NULL));
+    assert_int_equal(world->results, 1);
+    assert_int_equal(world->verdict, HMS_VERDICT_OK);
+    asks = world->b.asks;
+    uv_sleep(2); /* so that it returns later than they were heard */
+    uv_update_time(&world->loop);
+    hms_bus_set_contact(world->bus, HMS_BUS_READY);
+    assert_int_equal(host(world, A)->state, HMS_HOST_STALE); /* not heard of yet */
+    WAIT(world, host(world, B)->state == HMS_HOST_ONLINE);   /* B tells no version: asked */
+    assert_true(world->b.asks > asks);
+    WAIT(world, host(world, A)->state == HMS_HOST_OFFLINE || is_updated(world, A));
 }
 
 static void health_waits_for_every_host(void **state)
@@ -497,6 +708,14 @@ int main(void)
         TEST(many_updates_are_one_question),
         TEST(a_silent_manager_is_asked_again),
         TEST(bad_notifications_are_dropped),
+        TEST(what_is_pushed_needs_no_question),
+        TEST(what_was_lost_is_asked_for),
+        TEST(a_new_life_is_asked_for),
+        cmocka_unit_test(pulling_takes_an_update_for_a_flag),
+        TEST(what_is_wrong_or_old_changes_nothing),
+        TEST(too_many_containers_are_not_taken),
+        TEST(a_silent_host_is_offline_and_asked_when_it_returns),
+        TEST(hosts_are_stale_while_the_bus_is_down),
         TEST(health_waits_for_every_host),
         TEST(health_needs_contact),
         TEST(health_does_not_need_hosts),

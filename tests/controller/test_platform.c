@@ -12,6 +12,7 @@
 #include "controller/notice.h"
 #include "controller/platform.h"
 #include "controller/registry.h"
+#include "controller/standby.h"
 #include "core/alloc.h"
 #include "core/bus.h"
 #include "core/bus_local.h"
@@ -23,6 +24,7 @@ struct world {
     struct hms_bus *bus;
     struct hms_registry *registry;
     struct hms_gather *gather;
+    struct hms_standby *standby;
     struct hms_platform *platform;
 };
 
@@ -34,6 +36,7 @@ static int setup(void **state)
 {
     static const struct hms_gather_options options;
     struct world *world = hms_calloc(1, sizeof(*world));
+    struct hms_standby_parts standby;
     struct hms_platform_sources sources;
 
     uv_loop_init(&world->loop);
@@ -41,8 +44,13 @@ static int setup(void **state)
     world->registry = hms_registry_new();
     world->gather =
         hms_gather_new(&world->loop, NULL, world->bus, world->registry, &options, nobody, NULL);
-    sources = (struct hms_platform_sources){
-        .registry = world->registry, .gather = world->gather, .bus = world->bus};
+    standby = (struct hms_standby_parts){
+        .loop = &world->loop, .bus = world->bus, .gather = world->gather, .address = "10.0.0.9"};
+    world->standby = hms_standby_new(&standby, NULL, NULL);
+    sources = (struct hms_platform_sources){.registry = world->registry,
+                                            .gather = world->gather,
+                                            .standby = world->standby,
+                                            .bus = world->bus};
     world->platform = hms_platform_new(&sources, 0);
     *state = world;
     return 0;
@@ -53,6 +61,7 @@ static int teardown(void **state)
     struct world *world = *state;
 
     hms_platform_free(world->platform);
+    hms_standby_free(world->standby);
     hms_gather_free(world->gather);
     hms_registry_free(world->registry);
     hms_bus_close(world->bus, nobody, NULL);

@@ -112,6 +112,37 @@ static void hosts_are_bounded(void **state)
     assert_int_equal(hms_registry_enter(*state, "10.1.0.7", &host), HMS_OK);
 }
 
+static void check(struct hms_registry *registry, struct hms_host *host, int64_t now_ms)
+{
+    struct hms_registry_times times = {
+        .now_ms = now_ms, .wall_ns = now_ms * 1000000, .expiry_ms = 300000};
+
+    hms_registry_check(registry, host, &times);
+}
+
+static void a_host_that_left_counts_for_nothing(void **state)
+{
+    struct hms_registry *registry = *state;
+    struct hms_host *host, *again;
+
+    hms_registry_enter(registry, ADDRESS, &host);
+    assert_int_equal(take(registry, host, answer), HMS_OK);
+    check(registry, host, 10);
+    assert_int_equal(hms_registry_totals(registry)->hosts_present, 1);
+    hms_registry_hold(host);
+    hms_registry_remove(registry, host);
+    assert_null(hms_registry_find(registry, ADDRESS));
+    assert_int_equal(hms_registry_count(registry), 0);
+    assert_int_equal(hms_registry_totals(registry)->hosts_present, 0);
+    assert_int_equal(hms_registry_totals(registry)->containers.supervised, 0);
+    /* Who held it may go on with it; it is another one that comes under that address. */
+    hms_registry_changed(registry, host);
+    assert_int_equal(hms_registry_totals(registry)->hosts_present, 0);
+    hms_registry_enter(registry, ADDRESS, &again);
+    assert_ptr_not_equal(again, host);
+    hms_registry_release(host);
+}
+
 static void containers_are_resolved(void **state)
 {
     static const struct {
@@ -193,14 +224,6 @@ static void too_many_containers_are_refused(void **state)
     json_decref(message);
 }
 
-static void check(struct hms_registry *registry, struct hms_host *host, int64_t now_ms)
-{
-    struct hms_registry_times times = {
-        .now_ms = now_ms, .wall_ns = now_ms * 1000000, .expiry_ms = 300000};
-
-    hms_registry_check(registry, host, &times);
-}
-
 static void who_is_up(void **state)
 {
     const struct hms_totals *totals = &hms_registry_totals(*state)->containers;
@@ -260,6 +283,102 @@ static void text_follows_the_content(void **state)
     expect_text(host, "{\"bbbb\":{\"name\":\"db\"}}");
 }
 
+/* The totals after each of many changes are those of a count from the beginning. */
+static void totals_follow_every_change(void **state)
+{
+    static const char *const states[] = {"running", "exited", "disabled", "levitating"};
+    const struct hms_totals *totals = &hms_registry_totals(*state)->containers;
+    struct hms_host *host = enter(*state, ADDRESS);
+    struct hms_notice notice = {.kind = HMS_NOTICE_UPDATE, .point = {7, 0}};
+    unsigned random = 1;
+    int i;
+
+    enter(*state, "10.0.0.3");
+    assert_int_equal(take(*state, host,
+                          "{'command':'ok','epoch':7,'version':0,'content':{"
+                          "'k1':{'container_state':'running'},'k2':{}}}"),
+                     HMS_OK);
+    check(*state, host, 10);
+    for (i = 1; i <= 1000; i++) {
+        struct hms_totals counted = {0};
+        json_t *changed = json_object(), *removed = json_array(), *entry;
+        const char *key;
+        char name[8];
+
+        random = random * 1103515245u + 12345u;
+        snprintf(name, sizeof(name), "k%u", (random >> 16) % 8);
+        json_object_set_new(changed, name,
+                            json_pack("{s:s}", "container_state", states[(random >> 20) % 4]));
+        snprintf(name, sizeof(name), "k%u", (random >> 24) % 8);
+        json_array_append_new(removed, json_string(name));
+        notice.changed = changed;
+        notice.removed = removed;
+        notice.base = notice.point.version++;
+        assert_true(hms_host_count_after(host, removed, changed) >= 1);
+        assert_int_equal(hms_registry_heard(*state, host, &notice, 11, 1), HMS_SYNC_FOLLOWS);
+        json_object_foreach(host->content, key, entry)
+        {
+            hms_totals_count(&counted, entry, 1);
+        }
+        assert_memory_equal(totals, &counted, sizeof(counted));
+        json_decref(changed);
+        json_decref(removed);
+    }
+}
+
+static void update(struct hms_registry *registry, struct hms_host *host, int64_t version,
+                   const char *changed, const char *measures)
+{
+    struct hms_notice notice = {.kind = measures ? HMS_NOTICE_LIVE : HMS_NOTICE_UPDATE,
+                                .point = {7, version},
+                                .base = measures ? version : version - 1};
+    json_t *object = parse(measures ? measures : changed);
+
+    if (measures != NULL)
+        notice.measures = object;
+    else
+        notice.changed = object;
+    hms_registry_heard(registry, host, &notice, 11, 1);
+    json_decref(object);
+}
+
+/* Who was given a content, or entries, keeps them as they were. */
+static void what_was_given_out_stays(void **state)
+{
+    struct hms_host *host = enter(*state, ADDRESS);
+    json_t *given, *entry;
+
+    assert_int_equal(take(*state, host,
+                          "{'command':'ok','epoch':7,'version':1,'content':{"
+                          "'aaaa':{'name':'web','loss_pct':0},'bbbb':{'name':'db'}}}"),
+                     HMS_OK);
+    given = json_incref(host->content);
+    entry = json_incref(json_object_get(given, "aaaa"));
+    update(*state, host, 2, "{'bbbb':{'name':'new'}}", NULL);
+    update(*state, host, 2, NULL, "{'aaaa':[5,0.1,0.2,0.3],'bbbb':[1,1,1,1],'cccc':[1,1,1,1]}");
+    expect_text(host, "{\"aaaa\":{\"name\":\"web\",\"loss_pct\":5,\"packet_loss\":\"5.0%\","
+                      "\"rtt_ms\":{\"min\":0.1,\"avg\":0.2,\"max\":0.3}},"
+                      "\"bbbb\":{\"name\":\"new\"}}");
+    assert_int_equal(json_integer_value(json_object_get(entry, "loss_pct")), 0);
+    assert_ptr_equal(json_object_get(given, "aaaa"), entry);
+    assert_string_equal(hms_json_string(json_object_get(given, "bbbb"), "name"), "db");
+    json_decref(entry);
+    json_decref(given);
+}
+
+static void measures_of_another_life_are_left(void **state)
+{
+    struct hms_host *host = enter(*state, ADDRESS);
+    static const char content[] = "{\"aaaa\":{\"loss_pct\":0}}";
+
+    assert_int_equal(take(*state, host,
+                          "{'command':'ok','epoch':8,'version':1,'content':{"
+                          "'aaaa':{'loss_pct':0}}}"),
+                     HMS_OK);
+    update(*state, host, 1, NULL, "{'aaaa':[5,0.1,0.2,0.3]}");
+    expect_text(host, content);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -267,12 +386,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(hosts_are_found_and_ordered),
         TEST(hosts_are_bounded),
+        TEST(a_host_that_left_counts_for_nothing),
         TEST(containers_are_resolved),
         TEST(wrong_answers_leave_the_host_as_it_was),
         TEST(too_many_containers_are_refused),
         TEST(who_is_up),
         TEST(states_of_a_host),
         TEST(text_follows_the_content),
+        TEST(totals_follow_every_change),
+        TEST(what_was_given_out_stays),
+        TEST(measures_of_another_life_are_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -559,6 +559,37 @@ static void a_token_guards_everything_but_health(void **state)
     teardown((void **)&world);
 }
 
+static void hosts_take_the_administrator(void **state)
+{
+    static const char add[] = "{\"docker\":\"none\"}";
+    static const char admin[] = AS_JSON "Authorization: Bearer " TOKEN "\r\n";
+    char path[] = "/tmp/hms-test-token-XXXXXX";
+    struct hms_controller_options wanted = options();
+    struct world *world;
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_int_equal(write(fd, TOKEN, strlen(TOKEN)), strlen(TOKEN));
+    close(fd);
+    wanted.admin_token_file = path;
+    world = world_new(&wanted);
+    unlink(path);
+    expect(world, 403, "PUT", "/containers/" A, AS_JSON, add);
+    expect(world, 403, "DELETE", "/containers/" A, "", "");
+    expect(world, 200, "GET", "/hosts", "", "");
+    expect(world, 404, "GET", "/hosts/" A, "", "");
+    expect(world, 201, "PUT", "/healthmonitor/containers/" A, admin, add);
+    expect(world, 200, "PUT", "/containers/" A, admin, add);
+    expect(world, 400, "PUT", "/containers/" A, admin,
+           "{\"docker\":\"none\",\"address\":\"10.9.9.9\"}");
+    expect(world, 409, "PUT", "/containers/" A, admin, "{\"password\":\"secret\"}");
+    expect(world, 200, "GET", "/hosts/" A, "", "");
+    expect(world, 400, "DELETE", "/containers/" A "?force=perhaps", admin, "");
+    expect(world, 200, "DELETE", "/containers/" A "?force=true", admin, "");
+    expect(world, 404, "DELETE", "/containers/" A, admin, "");
+    teardown((void **)&world);
+}
+
 /* Options for one more controller on the bus, but for what is set in `wrong`. */
 static struct hms_controller_options with(const struct hms_controller_options *wrong)
 {
@@ -593,7 +624,6 @@ static void wrong_options_are_named(void **state)
         {HMS_EINVAL, "--aggregation-ms", {.aggregation_ms = -1}},
         {HMS_EINVAL, "--reply-timeout-ms", {.reply_timeout_ms = -1}},
         {HMS_EINVAL, "--expiry-ms", {.expiry_ms = -1}},
-        {HMS_EBUSY, "--address", {.address = "10.0.0.9"}},
     };
     struct hms_controller *other;
     char error[256];
@@ -639,6 +669,7 @@ int main(void)
         TEST(the_bus_is_another_door),
         TEST(closing_answers_what_is_under_way),
         cmocka_unit_test(a_token_guards_everything_but_health),
+        cmocka_unit_test(hosts_take_the_administrator),
         TEST(wrong_options_are_named),
     };
 

@@ -9,7 +9,7 @@ client.key. Then each command gives one line, "ok TEXT" or "error TEXT":
 
   stop | start         ends the broker with SIGKILL; starts it and waits until it speaks AMQP
   queues               the names of its queues
-  connections          the names that its clients gave their connections
+  connections          what its clients say of themselves
   ctl ARGUMENT...      runs rabbitmqctl
 """
 
@@ -122,7 +122,7 @@ class Broker:
         return self.ctl("list_queues", "--no-table-headers", "name")
 
     def connections(self):
-        return self.ctl("list_connections", "--no-table-headers", "user_provided_name")
+        return self.ctl("list_connections", "--no-table-headers", "client_properties")
 
     def obey(self, line):
         verb, *arguments = shlex.split(line)

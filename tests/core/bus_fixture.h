@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -22,14 +23,13 @@
 #include "core/json.h"
 #include "core/log.h"
 
-#define DEADLINE_MS   90000
-#define TICK_MS       10
-#define LONG_MS       60000
-#define BUSES_MAX     4
-#define HEARD_BYTES   65536
-#define PASSWORD      "health-monitor"
-#define PLAIN_URL     "amqp://localhost"
-#define CONTROLLER_IP "10.0.0.9"
+#define DEADLINE_MS 90000
+#define TICK_MS     10
+#define LONG_MS     60000
+#define BUSES_MAX   4
+#define HEARD_BYTES 65536
+#define PASSWORD    "health-monitor"
+#define PLAIN_URL   "amqp://localhost"
 
 struct world;
 
@@ -72,6 +72,7 @@ static int setup(void **state)
 {
     struct world *world = hms_calloc(1, sizeof(*world));
 
+    signal(SIGPIPE, SIG_IGN);
     world->log = hms_log_new(2, HMS_LOG_TEXT,
                              getenv("HMS_TEST_LOG") != NULL ? HMS_LOG_DEBUG : HMS_LOG_ERROR);
     uv_loop_init(&world->loop);
@@ -158,19 +159,6 @@ static struct peer *peer_open(struct world *world, int number, struct hms_bus_am
     peer->watch.arg = peer;
     hms_bus_watch(peer->bus, &peer->watch);
     return peer;
-}
-
-static struct peer *manager_open(struct world *world, int number, const char *address)
-{
-    return peer_open(world, number,
-                     (struct hms_bus_amqp_options){.role = HMS_BUS_MANAGER, .address = address});
-}
-
-static struct peer *controller_open(struct world *world, int number)
-{
-    return peer_open(
-        world, number,
-        (struct hms_bus_amqp_options){.role = HMS_BUS_CONTROLLER, .address = CONTROLLER_IP});
 }
 
 static void on_message(void *arg, const json_t *message, struct hms_bus_call *call)

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,7 +87,7 @@ static struct engine *engine_open(void)
     if (engine->pid == 0) {
         dup2(in[0], 0);
         dup2(out[1], 1);
-        execl("/usr/bin/env", "env", "python3", script, NULL);
+        execl("/usr/bin/env", "env", "python3", "-B", script, NULL);
         _exit(127);
     }
     close(in[0]);
@@ -125,6 +126,34 @@ static int close_the_engine(void **state)
     if (the_engine != NULL)
         engine_close(the_engine);
     return 0;
+}
+
+/* The path of a file in the engine's folder; valid until the next call but three. */
+__attribute__((unused)) static const char *engine_path(const struct engine *engine,
+                                                       const char *name)
+{
+    static char paths[4][sizeof(engine->folder) + 64];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+
+    snprintf(path, sizeof(paths[0]), "%s/%s", engine->folder, name);
+    return path;
+}
+
+/* Moves this process to where the engine's own ports are: 127.0.0.1 is the engine's then. */
+__attribute__((unused)) static void enter_engine_network(struct engine *engine)
+{
+    FILE *file = fopen(engine_path(engine, "network"), "r");
+    char *path;
+    int pid, fd;
+
+    assert_int_equal(fscanf(file, "%d", &pid), 1);
+    fclose(file);
+    path = hms_asprintf("/proc/%d/ns/net", pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(setns(fd, CLONE_NEWNET), 0);
+    close(fd);
+    free(path);
 }
 
 /* --- loop ----------------------------------------------------------------------------------- */

@@ -16,6 +16,13 @@ disconnect and reconnect) and the image "t" is there (busybox). Then each comman
   kill | start         ends dockerd with SIGKILL; starts it and waits until it answers
   freeze | thaw        SIGSTOP, SIGCONT
   cut | join           see above
+  tls SERVER           starts dockerd anew: TLS at port 2376 too, with that certificate of those that
+                       certificates.py makes in the folder
+  sshd                 starts an ssh server (sshd.py)
+  sessions             how many logins that has
+  hangup               ends them
+
+The file "network" in the folder names the process in whose network namespace those ports are.
 """
 
 import http.client
@@ -34,6 +41,9 @@ import tempfile
 import threading
 import time
 import urllib.parse
+
+import certificates
+import sshd
 
 START_DEADLINE_S = 60
 BUSYBOX = shutil.which("busybox", path="/bin:/usr/bin")
@@ -119,6 +129,8 @@ class Engine:
         self.folder = folder
         self.socket = f"{folder}/docker.sock"
         self.pid = 0
+        self.options = []
+        self.sshd = None
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         self.start()
         self.import_image()
@@ -150,7 +162,8 @@ class Engine:
         arguments = ["dockerd", "--data-root", f"{self.folder}/data",
                      "--exec-root", f"{self.folder}/exec", "--pidfile", f"{self.folder}/pid",
                      "-H", f"unix://{self.socket}", "--storage-driver", "overlay2",
-                     "--bip", "172.17.0.1/16", "--cgroup-parent", cgroup(self.folder)]
+                     "--bip", "172.17.0.1/16", "--cgroup-parent", cgroup(self.folder),
+                     *self.options]
         self.pid = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log,
                                     stderr=log).pid
         log.close()
@@ -200,6 +213,25 @@ class Engine:
     def join(self):
         self.proxy.join()
 
+    def tls(self, server):
+        if not os.path.exists(f"{self.folder}/ca.pem"):
+            certificates.make(self.folder)
+        self.options = ["-H", "tcp://0.0.0.0:2376", "--tlsverify",
+                        "--tlscacert", f"{self.folder}/ca.pem",
+                        "--tlscert", f"{self.folder}/{server}.pem",
+                        "--tlskey", f"{self.folder}/key.pem"]
+        self.kill()
+        self.start()
+
+    def start_sshd(self):
+        self.sshd = sshd.Sshd(self.folder)
+
+    def sessions(self):
+        return str(len(self.sshd.sessions()))
+
+    def hang_up(self):
+        self.sshd.hang_up()
+
     def churn(self, name, count):
         for _ in range(int(count)):
             for old, new in ((name, f"{name}-"), (f"{name}-", name)):
@@ -220,10 +252,14 @@ class Engine:
         return done.stdout
 
     def obey(self, line):
+        commands = {"docker": self.docker, "churn": self.churn, "clear": self.clear,
+                    "kill": self.kill, "start": self.start, "freeze": self.freeze,
+                    "thaw": self.thaw, "cut": self.cut, "join": self.join, "tls": self.tls,
+                    "sshd": self.start_sshd, "sessions": self.sessions, "hangup": self.hang_up}
         verb, *arguments = shlex.split(line)
-        if verb not in ("docker", "churn", "clear", "kill", "start", "freeze", "thaw", "cut", "join"):
+        if verb not in commands:
             raise RuntimeError(f"unknown command {verb}")
-        return getattr(self, verb)(*arguments) or ""
+        return commands[verb](*arguments) or ""
 
     def serve(self):
         print(self.folder, flush=True)
@@ -266,6 +302,8 @@ def outside():
         inside = subprocess.Popen(["unshare", "--net", "--mount", "--pid", "--fork",
                                    "--kill-child", "--mount-proc", sys.executable, __file__,
                                    folder])
+        with open(f"{folder}/network", "w", encoding="ascii") as file:
+            file.write(str(inside.pid))
         return inside.wait()
     except KeyboardInterrupt:
         return 1

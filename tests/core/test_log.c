@@ -122,7 +122,7 @@ static void writes_json(void **state)
         assert_string_equal(json_string_value(json_object_get(line, "level")), "error");
         assert_string_equal(json_string_value(json_object_get(line, "module")), "test");
         assert_int_equal(json_integer_value(json_object_get(line, "n")), 1);
-        assert_int_equal(strlen(json_string_value(json_object_get(line, "time"))), 24);
+        assert_int_equal(strlen(json_string_value(json_object_get(line, "time"))), 27);
         json_decref(line);
         close_log(piped);
     }

@@ -49,6 +49,7 @@ class Controller(RestProcess):
         super().__init__(test, folder, "controller", "controller", {
             **broker_options(lab),
             "address": CONTROLLER_ADDRESS,
+            "state_dir": os.path.join(folder, "controller-state"),
             **options,
         }, netns=lab.netns, environment={"HMS_BROKER_PASSWORD": broker.PASSWORD})
 

@@ -231,7 +231,7 @@ class OurManagerUnderOldController:
                              (self.host.address, f"manager.callback.{self.host.address}"))
         added = set().union(*(message.fields for message in live))
         added -= {"command", "sender", "address"}
-        self.assertLessEqual(added, {"period_ms", "epoch", "version", "measures"})
+        self.assertLessEqual(added, {"period_ms", "epoch", "version", "measures", "host"})
 
     def test_change(self):
         key, facts = next(iter(self.facts().items()))
