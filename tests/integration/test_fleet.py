@@ -17,8 +17,7 @@ SETTLE_S = 3  # several rounds: whatever would be wrongly done again, is done by
 RIGHT_AGAIN_S = 60  # the goal is 10 s
 AGGREGATION_MS = 100
 QUIET_S = 1
-CLOSES = 6  # of all connections; a descriptor lost at each would be more than ...
-SPARE_DESCRIPTORS = 5  # ... connections to an engine that are kept open for a while
+CLOSES = 6  # of all connections to the broker
 DECLARED = ("queues", "connections", "channels")
 
 
@@ -164,12 +163,8 @@ class Trouble(fleet.FleetTest):
         """Nothing that may not grow has grown since the beginning."""
         declared, descriptors, _ = self.before
 
-        def few_descriptors():
-            return all(count <= descriptors[name] + SPARE_DESCRIPTORS
-                       for name, count in self.descriptors().items())
-
         frame.wait_for(lambda: self.declared() == declared, f"the broker holds {declared}")
-        frame.wait_for(few_descriptors, f"descriptors: {descriptors}")
+        frame.wait_for(lambda: self.descriptors() == descriptors, f"descriptors: {descriptors}")
         print(f"  before: {self.before}\n  after:  {declared, self.descriptors(), self.memory_mib()}")
 
     def outage(self, seconds, check):
