@@ -125,7 +125,9 @@ static void note_failure(struct hms_post *post, const struct hms_deployment_outc
     free(post->failed_text);
     post->failed_text = hms_strdup(outcome->text);
     post->failed_ns = hms_clock_wall_ns();
-    hms_log_fields(post->deployer->log, HMS_LOG_WARN, DEPLOYER_MODULE, hms_deployer_error(post),
+    hms_log_fields(post->deployer->log, HMS_LOG_WARN, DEPLOYER_MODULE,
+                   json_pack("{s:s, s:s}", "address", post->host->address, "step",
+                             hms_deploy_step_name(outcome->step)),
                    "host %s: %s: %s", post->host->address, hms_deploy_step_name(outcome->step),
                    outcome->text);
 }
