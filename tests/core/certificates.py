@@ -1,6 +1,6 @@
 """Certificates for an engine with TLS and its clients, made with openssl in a folder:
 
-ca.pem signs server.pem (for 127.0.0.1), stale-server.pem (expired), cert.pem (a client's) and
+ca.pem signs server.pem (for that address), stale-server.pem (expired), cert.pem (a client's) and
 stale-cert.pem (expired); all are for the one key.pem. other-ca.pem signs other-cert.pem, whose key
 is other-key.pem. locked-key.pem is key.pem with a passphrase.
 """
@@ -30,8 +30,8 @@ def sign(folder, name, key, authority, authority_key, days="2", extensions=()):
             "-out", f"{name}.pem")
 
 
-def make(folder):
-    server = ("subjectAltName=IP:127.0.0.1", "extendedKeyUsage=serverAuth")
+def make(folder, address="127.0.0.1"):
+    server = (f"subjectAltName=IP:{address}", "extendedKeyUsage=serverAuth")
     client = ("extendedKeyUsage=clientAuth",)
     for key in ("ca-key.pem", "key.pem", "other-key.pem"):
         make_key(folder, key)

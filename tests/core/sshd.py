@@ -3,11 +3,14 @@
 The folder has the client's keys (key, locked-key with a passphrase, stranger-key, which is not let
 in) and, as one line each, the host's public key and another one (host.pub, other.pub). The password
 of root is PASSWORD within this mount namespace alone.
+
+As a program, `sshd.py FOLDER ADDRESS`, it listens there until it ends.
 """
 
 import os
 import signal
 import subprocess
+import sys
 
 PORT = 2222
 PASSWORD = "hms secret"
@@ -15,7 +18,7 @@ PASSPHRASE = "hms phrase"
 
 CONFIG = """
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 HostKey {folder}/host
 AuthorizedKeysFile {folder}/authorized
 PidFile none
@@ -52,7 +55,7 @@ def private(path, flags):
 
 
 class Sshd:
-    def __init__(self, folder):
+    def __init__(self, folder, address="127.0.0.1"):
         self.folder = f"{folder}/ssh"
         os.mkdir(self.folder, 0o700)
         for name in ("host", "other", "key", "stranger-key"):
@@ -60,7 +63,8 @@ class Sshd:
         make_key(f"{self.folder}/locked-key", PASSPHRASE)
         self.write("banner", "Authorised users only. Connection refused is not meant.\n")
         self.write("authorized", self.read("key.pub") + self.read("locked-key.pub"))
-        self.write("config", CONFIG.format(folder=self.folder, port=PORT))
+        self.write("config", CONFIG.format(folder=self.folder, address=address,
+                                           port=PORT))
         set_password()
         os.makedirs("/run/sshd", exist_ok=True)
         self.log = open(f"{self.folder}/log", "wb")
@@ -92,3 +96,7 @@ class Sshd:
     def hang_up(self):
         for pid in self.sessions():
             os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(Sshd(*sys.argv[1:]).process.wait())

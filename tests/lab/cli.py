@@ -49,6 +49,8 @@ def _parser():
     up.add_argument("--ipv6", action="store_true", help="containers get IPv6 addresses as well")
     up.add_argument("--live-restore", action="store_true",
                     help="containers outlive the end of their engine")
+    up.add_argument("--tls", action="store_true",
+                    help="the engines' tcp ports speak TLS and want a client's certificate")
     commands.add_parser("down", parents=[common],
                         help="remove all of a lab, also what a killed run left")
     commands.add_parser("status", parents=[common], help="print a lab that is up")
@@ -71,7 +73,7 @@ def _run(arguments):
         return
     if arguments.command == "up":
         lab.up(arguments.hosts, arguments.containers, broker=arguments.broker,
-               ipv6=arguments.ipv6, live_restore=arguments.live_restore)
+               ipv6=arguments.ipv6, live_restore=arguments.live_restore, tls=arguments.tls)
     json.dump(lab.describe(), sys.stdout, indent=2)
     print()
 

@@ -13,6 +13,8 @@ import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+from core import certificates
+
 from . import image, net, processes
 from .engine import Engine
 from .errors import LabError, wait_for
@@ -30,18 +32,19 @@ class Host:
         self.folder = os.path.join(folder, self.name)
         self.pin = os.path.join(folder, "mnt", self.name)
         self.socket = os.path.join(self.folder, "docker.sock")
+        self.tls = os.path.join(self.folder, "tls")  # certificates, if its tcp port wants them
         self.log = os.path.join(self.folder, "dockerd.log")
         self.address = net.host_address(number)
         self.port = f"v{number}"
         self.netns = net.path(net.namespace(lab, self.name))
         self.engine = Engine(self.socket)
 
-    def create(self, ipv6=False, live_restore=False):
+    def create(self, ipv6=False, live_restore=False, tls=False):
         """Makes the namespaces and starts the engine; returns when it answers."""
         net.join_lan(self.lab, self.name, self.port, self.address)
         os.makedirs(self.folder)
         self._create_mount_namespace()
-        self._write_config(ipv6, live_restore)
+        self._write_config(ipv6, live_restore, tls)
         self.start_engine()
 
     def _create_mount_namespace(self):
@@ -57,7 +60,7 @@ class Host:
             raise LabError(f"cannot make a mount namespace for {self.name}: "
                            f"{result.stderr.strip()}")
 
-    def _write_config(self, ipv6, live_restore):
+    def _write_config(self, ipv6, live_restore, tls):
         config = {
             "hosts": [f"unix://{self.socket}", f"tcp://{self.address}:2375"],
             "tls": False,
@@ -73,6 +76,12 @@ class Host:
             "live-restore": live_restore,
             "log-level": "warn",
         }
+        if tls:
+            os.mkdir(self.tls)
+            certificates.make(self.tls, self.address)
+            config.update(tlsverify=True, tlscacert=f"{self.tls}/ca.pem",
+                          tlscert=f"{self.tls}/server.pem", tlskey=f"{self.tls}/key.pem")
+            del config["tls"]
         if ipv6:
             config["ipv6"] = True
             config["fixed-cidr-v6"] = f"fd00:77:{self.number}::/64"

@@ -45,10 +45,11 @@ class Lab:
     def broker(self):
         return Broker(self.name, self.folder)
 
-    def up(self, hosts, containers, broker=False, ipv6=False, live_restore=False):
+    def up(self, hosts, containers, broker=False, ipv6=False, live_restore=False,
+           tls=False):
         """Brings it up, or leaves nothing. A lab that is up already is an error."""
         options = {"hosts": hosts, "containers": containers, "broker": broker, "ipv6": ipv6,
-                   "live_restore": live_restore}
+                   "live_restore": live_restore, "tls": tls}
         with self._locked():
             if self._options():
                 raise LabError(f"lab {self.name} is up; 'lab down --name {self.name}' ends it")
@@ -120,7 +121,7 @@ class Lab:
 
         def create_host(number):
             host = self.host(number)
-            host.create(options["ipv6"], options["live_restore"])
+            host.create(options["ipv6"], options["live_restore"], options["tls"])
             host.create_containers(options["containers"], tar)
 
         with ThreadPoolExecutor(options["hosts"] + 1) as pool:
