@@ -45,6 +45,7 @@ struct hms_controller {
     struct hms_standby *standby;
     struct hms_roster *roster;
     struct hms_deployer *deployer;
+    json_t *wanted_hosts; /* of --hosts-file, until this controller is active; or NULL */
     struct hms_dispatcher *dispatcher;
     struct hms_platform *platform;
     struct hms_rest *rest;
@@ -98,6 +99,46 @@ static void on_message(void *arg, const json_t *message, struct hms_bus_call *ca
     }
 }
 
+/* ---- being the active one, or not ---- */
+
+static void on_host_added(void *arg, enum hms_verdict verdict, json_t *body)
+{
+    struct hms_controller *controller = arg;
+
+    if (verdict != HMS_VERDICT_ACCEPTED && verdict != HMS_VERDICT_OK &&
+        verdict != HMS_VERDICT_CREATED)
+        hms_log(controller->log, HMS_LOG_ERROR, MODULE, "--hosts-file: %s",
+                hms_json_string(body, "description"));
+}
+
+/* A host that cannot be taken over is logged and shown, and no reason not to go on. */
+static void add_wanted_hosts(struct hms_controller *controller)
+{
+    json_t *hosts = controller->wanted_hosts, *host;
+    size_t i;
+
+    controller->wanted_hosts = NULL;
+    json_array_foreach(hosts, i, host)
+        hms_deployer_add(controller->deployer, host, on_host_added, controller);
+    json_decref(hosts);
+}
+
+static void on_turn(void *arg, int is_active)
+{
+    struct hms_controller *controller = arg;
+
+    hms_deployer_set_active(controller->deployer, is_active);
+    if (is_active)
+        add_wanted_hosts(controller);
+}
+
+static void on_roster(void *arg, const json_t *hosts)
+{
+    struct hms_controller *controller = arg;
+
+    hms_deployer_follow(controller->deployer, hosts);
+}
+
 /* ---- life ---- */
 
 static int check_range(const char *option, int64_t value, int64_t max, char *error,
@@ -141,6 +182,7 @@ static void controller_free(struct hms_controller *controller)
     hms_dispatcher_free(controller->dispatcher);
     hms_platform_free(controller->platform);
     hms_registry_free(controller->registry);
+    json_decref(controller->wanted_hosts);
     free(controller);
 }
 
@@ -156,6 +198,8 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
         .reply_timeout_ms = options->reply_timeout_ms,
         .expiry_ms = options->expiry_ms,
     };
+    static const struct hms_standby_handlers handlers = {
+        .serve = on_message, .on_turn = on_turn, .on_roster = on_roster};
     struct hms_standby_parts standby = {.log = log, .bus = bus, .address = options->address};
     struct hms_platform_sources platform;
 
@@ -173,7 +217,8 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
                                                 controller->deployer, options->reply_timeout_ms);
     standby.loop = controller->loop;
     standby.gather = controller->gather;
-    controller->standby = hms_standby_new(&standby, on_message, controller);
+    standby.roster = roster;
+    controller->standby = hms_standby_new(&standby, &handlers, controller);
     platform = (struct hms_platform_sources){.registry = controller->registry,
                                              .gather = controller->gather,
                                              .standby = controller->standby,
@@ -234,16 +279,6 @@ static int read_token(const char *option, const char *path, char **token, char *
     return result;
 }
 
-static void on_host_added(void *arg, enum hms_verdict verdict, json_t *body)
-{
-    struct hms_controller *controller = arg;
-
-    if (verdict != HMS_VERDICT_ACCEPTED && verdict != HMS_VERDICT_OK &&
-        verdict != HMS_VERDICT_CREATED)
-        hms_log(controller->log, HMS_LOG_ERROR, MODULE, "--hosts-file: %s",
-                hms_json_string(body, "description"));
-}
-
 /* No file, no hosts. */
 static int read_hosts(const char *path, struct hms_log *log, json_t **hosts, char *error,
                       size_t error_size)
@@ -261,12 +296,10 @@ static int read_hosts(const char *path, struct hms_log *log, json_t **hosts, cha
     return result;
 }
 
-/* A host that cannot be taken over is logged and shown, and no reason not to start. */
-static void start(struct hms_controller *controller, const json_t *hosts)
+/* Takes over hosts. */
+static void start(struct hms_controller *controller, json_t *hosts)
 {
     char *url = public_url(controller);
-    json_t *host;
-    size_t i;
 
     hms_gather_start(controller->gather);
     hms_standby_start(controller->standby, url);
@@ -275,8 +308,7 @@ static void start(struct hms_controller *controller, const json_t *hosts)
     uv_timer_init(controller->loop, &controller->sampler);
     controller->sampler.data = controller;
     uv_timer_start(&controller->sampler, on_sample, SAMPLE_PERIOD_MS, SAMPLE_PERIOD_MS);
-    json_array_foreach(hosts, i, host)
-        hms_deployer_add(controller->deployer, host, on_host_added, controller);
+    controller->wanted_hosts = hosts;
 }
 
 static void on_unused_closed(void *arg)
@@ -331,7 +363,8 @@ int hms_controller_open(struct hms_controller **opened, struct hms_loop *loop, s
                                   &(struct hms_access_tokens){user, admin}, error, error_size);
     if (result == HMS_OK)
         start(*opened, hosts);
-    json_decref(hosts);
+    else
+        json_decref(hosts);
     free(user);
     free(admin);
     return result;

@@ -11,6 +11,7 @@
 #include "core/bus.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/json.h"
 #include "core/log.h"
 
 #define TICK_MS 500
@@ -327,8 +328,58 @@ static void on_tick(uv_timer_t *timer)
     int is_bus_up = hms_bus_contact(deployer->bus) != HMS_BUS_DOWN;
     struct hms_roster_host *host;
 
+    if (!deployer->is_active)
+        return;
     for (host = hms_roster_first(deployer->roster); host != NULL; host = host->hh.next)
         keep(host->post, (int64_t)uv_now(deployer->loop), is_bus_up);
+}
+
+void hms_deployer_set_active(struct hms_deployer *deployer, int is_active)
+{
+    struct hms_roster_host *host;
+
+    deployer->is_active = is_active;
+    for (host = hms_roster_first(deployer->roster); host != NULL; host = host->hh.next)
+        hms_keeper_pause(&host->post->keeper);
+}
+
+/* ---- another controller's roster ---- */
+
+static void drop_missing(struct hms_deployer *deployer, const json_t *hosts)
+{
+    struct hms_roster_host *host, *next;
+
+    for (host = hms_roster_first(deployer->roster); host != NULL; host = next) {
+        next = host->hh.next;
+        if (json_object_get(hosts, host->address) == NULL && host->post->state == POST_IDLE)
+            hms_deployer_forget(host->post);
+    }
+}
+
+static void learn(struct hms_deployer *deployer, const char *address, const json_t *object)
+{
+    struct hms_roster_host *host = hms_roster_find(deployer->roster, address);
+    int is_new = host == NULL;
+    char error[HMS_JSON_ERROR_SIZE] = "too many hosts, or no address";
+    struct hms_post *post = is_new ? hms_deployer_enlist(deployer, address) : host->post;
+
+    if (post != NULL && (post->state != POST_IDLE ||
+                         hms_roster_learn(post->host, object, error, sizeof(error)) == HMS_OK))
+        return;
+    hms_log(deployer->log, HMS_LOG_WARN, DEPLOYER_MODULE, "host %s of the roster: %s", address,
+            error);
+    if (post != NULL && is_new)
+        hms_deployer_forget(post);
+}
+
+void hms_deployer_follow(struct hms_deployer *deployer, const json_t *hosts)
+{
+    const char *address;
+    json_t *object;
+
+    drop_missing(deployer, hosts);
+    json_object_foreach((json_t *)hosts, address, object) learn(deployer, address, object);
+    hms_roster_save(deployer->roster, NULL, NULL);
 }
 
 /* ---- life ---- */

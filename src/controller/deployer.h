@@ -45,6 +45,13 @@ struct hms_deployer *hms_deployer_new(uv_loop_t *loop, struct hms_log *log, stru
 void hms_deployer_free(struct hms_deployer *deployer);
 void hms_deployer_start(struct hms_deployer *deployer);
 
+/* Whether it acts by itself; not at first. What is under way goes on. */
+void hms_deployer_set_active(struct hms_deployer *deployer, int is_active);
+
+/* Makes the roster that of another controller (hms_roster_public()), while this one is not active;
+ * hosts that cannot be understood are left out, with a line in the log. */
+void hms_deployer_follow(struct hms_deployer *deployer, const json_t *hosts);
+
 /*
  * add_host {address, docker, ...} (reach.h), and "antagonist", "async": with that true done runs
  * once the host is on the roster, and the deployment is tried until it succeeds. Without it done

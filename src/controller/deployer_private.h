@@ -73,6 +73,7 @@ struct hms_deployer {
     struct hms_posts waiting;
     struct deployer_replies saving;
     int running; /* deployments under way */
+    int is_active;
     int closing;
     void (*closed_fn)(void *arg);
     void *closed_arg;

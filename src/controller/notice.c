@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/bus.h"
 #include "core/error.h"
 
 #define MEASURES 4
@@ -53,6 +54,35 @@ static int check_count(size_t count, const char *name, char error[HMS_JSON_ERROR
                   HMS_NOTICE_CONTAINERS_MAX);
 }
 
+/* What version 1 and we read of an entry. It need not have them all; the rest is passed on. */
+static const struct {
+    const char *name;
+    int is_text; /* else a boolean */
+} entry_fields[] = {
+    {"address", 1},       {"packet_loss", 1}, {"container_state", 1},
+    {"service_state", 1}, {"details", 1},     {"id", 1},
+    {"name", 1},          {"up", 0},          {"supervised", 0},
+};
+
+static int check_entry(const json_t *entry, const char *name, const char *key,
+                       char error[HMS_JSON_ERROR_SIZE])
+{
+    const json_t *field;
+    size_t i;
+
+    if (!json_is_object(entry))
+        return refuse(error, "%s: the entry of %s must be an object", name, key);
+    for (i = 0; i < sizeof(entry_fields) / sizeof(entry_fields[0]); i++) {
+        field = json_object_get(entry, entry_fields[i].name);
+        if (field == NULL)
+            continue;
+        if (entry_fields[i].is_text ? !json_is_string(field) : !json_is_boolean(field))
+            return refuse(error, "%s: %s of %s must be %s", name, entry_fields[i].name, key,
+                          entry_fields[i].is_text ? "a text" : "true or false");
+    }
+    return HMS_OK;
+}
+
 int hms_notice_check_content(const json_t *content, const char *name,
                              char error[HMS_JSON_ERROR_SIZE])
 {
@@ -67,10 +97,8 @@ int hms_notice_check_content(const json_t *content, const char *name,
         return result;
     json_object_foreach((json_t *)content, key, entry)
     {
-        if (check_key(name, key, error) != HMS_OK)
+        if (check_key(name, key, error) != HMS_OK || check_entry(entry, name, key, error) != HMS_OK)
             return HMS_EPROTO;
-        if (!json_is_object(entry))
-            return refuse(error, "%s: the entry of %s must be an object", name, key);
     }
     return HMS_OK;
 }
@@ -128,11 +156,14 @@ static int check_measures(const json_t *measures, char error[HMS_JSON_ERROR_SIZE
 static int read_address(struct hms_notice *notice, const json_t *message,
                         char error[HMS_JSON_ERROR_SIZE])
 {
+    const char *sender = hms_bus_sender_address(message);
     struct in_addr ignored;
 
     notice->address = hms_json_string(message, "address");
     if (notice->address == NULL || inet_pton(AF_INET, notice->address, &ignored) != 1)
         return refuse(error, "address must be an IPv4 address");
+    if (sender != NULL && strcmp(sender, notice->address) != 0)
+        return refuse(error, "address must be that of the sender");
     return HMS_OK;
 }
 

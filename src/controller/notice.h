@@ -46,8 +46,8 @@ int hms_notice_read_point(const json_t *message, struct hms_sync_point *point,
 
 /*
  * Checks a content: an object of at most HMS_NOTICE_CONTAINERS_MAX objects with keys of 1 to
- * HMS_NOTICE_KEY_MAX bytes; `name` is that of the field. Returns 0, or HMS_EPROTO with a text in
- * error.
+ * HMS_NOTICE_KEY_MAX bytes, in which version 1's fields and those we read have the right type;
+ * `name` is that of the field. Returns 0, or HMS_EPROTO with a text in error.
  */
 int hms_notice_check_content(const json_t *content, const char *name,
                              char error[HMS_JSON_ERROR_SIZE]);

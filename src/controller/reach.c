@@ -13,8 +13,8 @@
 #include "core/http_tls.h"
 #include "core/json.h"
 
-#define NONE            "none"
-#define PASSWORD_NEEDED "password_needed"
+#define NONE          "none"
+#define SECRET_NEEDED "secret_needed"
 
 struct field {
     const char *group; /* the object that it stands in, or NULL */
@@ -260,41 +260,73 @@ void hms_reach_move(struct hms_reach *to, struct hms_reach *from)
     memset(from, 0, sizeof(*from));
 }
 
-int hms_reach_equal(const struct hms_reach *a, const struct hms_reach *b)
+/* A path tells nothing to whoever has not the file. */
+static int is_told(const struct field *field, const char *text, int is_public)
+{
+    return field->is_kept && !(is_public && field->is_secret && is_pem(text));
+}
+
+static int is_equal(const struct hms_reach *a, const struct hms_reach *b, int is_public)
 {
     size_t i;
 
     for (i = 0; i < FIELD_COUNT; i++) {
         const char *one = *slot(a, &fields[i]), *other = *slot(b, &fields[i]);
 
-        if (!fields[i].is_kept)
-            continue;
+        if (one != NULL && !is_told(&fields[i], one, is_public))
+            one = NULL;
+        if (other != NULL && !is_told(&fields[i], other, is_public))
+            other = NULL;
         if ((one == NULL) != (other == NULL) || (one != NULL && strcmp(one, other) != 0))
             return 0;
     }
     return 1;
 }
 
-json_t *hms_reach_document(const struct hms_reach *reach)
+int hms_reach_equal(const struct hms_reach *a, const struct hms_reach *b)
 {
-    json_t *document = json_object(), *tls = json_object();
+    return is_equal(a, b, 0);
+}
+
+int hms_reach_equal_public(const struct hms_reach *a, const struct hms_reach *b)
+{
+    return is_equal(a, b, 1);
+}
+
+static json_t *document(const struct hms_reach *reach, int is_public)
+{
+    json_t *object = json_object(), *tls = json_object();
+    int is_needy = reach->is_needy;
     size_t i;
 
     for (i = 0; i < FIELD_COUNT; i++) {
         const char *text = *slot(reach, &fields[i]);
 
-        if (text != NULL && fields[i].is_kept)
-            json_object_set_new(fields[i].group ? tls : document, fields[i].name,
-                                json_string(text));
+        if (text == NULL)
+            continue;
+        if (is_told(&fields[i], text, is_public))
+            json_object_set_new(fields[i].group ? tls : object, fields[i].name, json_string(text));
+        else
+            is_needy = 1;
     }
     if (reach->docker == NULL)
-        json_object_set_new(document, "docker", json_string(NONE));
+        json_object_set_new(object, "docker", json_string(NONE));
     if (json_object_size(tls) > 0)
-        json_object_set(document, "tls", tls);
+        json_object_set(object, "tls", tls);
     json_decref(tls);
-    if (reach->password != NULL || reach->is_needy)
-        json_object_set_new(document, PASSWORD_NEEDED, json_true());
-    return document;
+    if (is_needy)
+        json_object_set_new(object, SECRET_NEEDED, json_true());
+    return object;
+}
+
+json_t *hms_reach_document(const struct hms_reach *reach)
+{
+    return document(reach, 0);
+}
+
+json_t *hms_reach_public(const struct hms_reach *reach)
+{
+    return document(reach, 1);
 }
 
 int hms_reach_recall(struct hms_reach *reach, const json_t *document, const char *address,
@@ -303,7 +335,7 @@ int hms_reach_recall(struct hms_reach *reach, const json_t *document, const char
     int result = read_any(reach, document, address, 1, error, error_size);
 
     if (result == HMS_OK)
-        reach->is_needy = hms_json_bool(document, PASSWORD_NEEDED, 0);
+        reach->is_needy = hms_json_bool(document, SECRET_NEEDED, 0);
     return result;
 }
 

@@ -22,7 +22,7 @@ struct hms_reach {
     char *password; /* never written to disk */
     char *socket; /* the engine's socket on its host, for the manager there; never NULL with docker
                    */
-    int is_needy; /* it had a password that is not known any more */
+    int is_needy; /* it has a password or key that is not known here */
 };
 
 /*
@@ -44,8 +44,14 @@ void hms_reach_move(struct hms_reach *to, struct hms_reach *from);
  */
 int hms_reach_equal(const struct hms_reach *a, const struct hms_reach *b);
 
-/* The fields for the disk: all but the password, which becomes "password_needed". */
+/* The same of what hms_reach_public() tells. */
+int hms_reach_equal_public(const struct hms_reach *a, const struct hms_reach *b);
+
+/* The fields for the disk: all but the password, which becomes "secret_needed". */
 json_t *hms_reach_document(const struct hms_reach *reach);
+
+/* The same for another controller: without keys either, unless they are paths. */
+json_t *hms_reach_public(const struct hms_reach *reach);
 
 /* Reads such a document as hms_reach_read() reads a request; but files need not be there. */
 int hms_reach_recall(struct hms_reach *reach, const json_t *document, const char *address,

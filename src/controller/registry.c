@@ -238,7 +238,8 @@ static int check_answer(const struct hms_host *host, const json_t *message,
                         char error[HMS_JSON_ERROR_SIZE])
 {
     const char *command = hms_json_string(message, "command");
-    const char *address = hms_json_string(message, "address");
+    const json_t *address = json_object_get(message, "address");
+    const json_t *report = json_object_get(message, "host");
 
     if (command == NULL || strcmp(command, "ok") != 0) {
         const char *description = hms_json_string(message, "description");
@@ -247,8 +248,13 @@ static int check_answer(const struct hms_host *host, const json_t *message,
                  description ? description : "refused without a reason");
         return HMS_EPROTO;
     }
-    if (address != NULL && strcmp(address, host->address) != 0) {
-        snprintf(error, HMS_JSON_ERROR_SIZE, "the answer is that of %s", address);
+    if (address != NULL &&
+        (!json_is_string(address) || strcmp(json_string_value(address), host->address) != 0)) {
+        snprintf(error, HMS_JSON_ERROR_SIZE, "address is not that of the host");
+        return HMS_EPROTO;
+    }
+    if (report != NULL && !json_is_object(report)) {
+        snprintf(error, HMS_JSON_ERROR_SIZE, "host must be an object");
         return HMS_EPROTO;
     }
     return hms_notice_check_content(json_object_get(message, "content"), "content", error);
@@ -270,7 +276,7 @@ int hms_registry_answered(struct hms_registry *registry, struct hms_host *host,
     }
     if (hms_sync_answered(&host->sync, now_ms, point))
         hms_host_set_content(host, json_incref(json_object_get(message, "content")),
-                             json_is_object(report) ? json_incref(report) : NULL);
+                             json_incref(report));
     host->last_alive_ns = wall_ns;
     note(registry, host);
     return HMS_OK;

@@ -20,6 +20,7 @@ struct hms_roster {
     struct hms_log *log;
     struct hms_store *store; /* NULL: nothing is kept */
     struct hms_roster_host *hosts;
+    uint64_t version;
     uv_idle_t idle; /* tells savers when there is no store */
     struct save *saves;
     void (*closed_fn)(void *arg);
@@ -90,20 +91,36 @@ size_t hms_roster_count(const struct hms_roster *roster)
 
 /* ---- the document ---- */
 
-static json_t *snapshot(void *arg)
+static json_t *hosts_json(const struct hms_roster *roster,
+                          json_t *(*document)(const struct hms_reach *reach))
 {
-    struct hms_roster *roster = arg;
     json_t *hosts = json_object();
-    struct hms_roster_host *host;
+    const struct hms_roster_host *host;
 
     for (host = roster->hosts; host != NULL; host = host->hh.next) {
-        json_t *object = hms_reach_document(&host->reach);
+        json_t *object = document(&host->reach);
 
         json_object_set_new(object, "membership", json_string(memberships[host->membership]));
         json_object_set_new(object, "antagonist", json_boolean(host->wants_antagonist));
         json_object_set_new(hosts, host->address, object);
     }
-    return json_pack("{s:i, s:o}", "version", VERSION, "hosts", hosts);
+    return hosts;
+}
+
+static json_t *snapshot(void *arg)
+{
+    return json_pack("{s:i, s:o}", "version", VERSION, "hosts",
+                     hosts_json(arg, hms_reach_document));
+}
+
+json_t *hms_roster_public(const struct hms_roster *roster)
+{
+    return hosts_json(roster, hms_reach_public);
+}
+
+uint64_t hms_roster_version(const struct hms_roster *roster)
+{
+    return roster->version;
 }
 
 static int membership_of(const char *word, enum hms_membership *membership)
@@ -119,21 +136,28 @@ static int membership_of(const char *word, enum hms_membership *membership)
     return HMS_EINVAL;
 }
 
+/* What an object says of a host; reach is the caller's if it returns 0. */
+static int read_host(const json_t *object, const char *address, enum hms_membership *membership,
+                     struct hms_reach *reach, char *error, size_t error_size)
+{
+    struct in_addr ignored;
+
+    if (inet_pton(AF_INET, address, &ignored) != 1 ||
+        membership_of(hms_json_string(object, "membership"), membership) != HMS_OK) {
+        snprintf(error, error_size, "the address or its membership is none");
+        return HMS_EINVAL;
+    }
+    return hms_reach_recall(reach, object, address, error, error_size);
+}
+
 static int recall_host(struct hms_roster *roster, const char *address, const json_t *object,
                        char *error, size_t error_size)
 {
     enum hms_membership membership;
     struct hms_roster_host *host;
     struct hms_reach reach;
-    struct in_addr ignored;
-    int result;
+    int result = read_host(object, address, &membership, &reach, error, error_size);
 
-    if (inet_pton(AF_INET, address, &ignored) != 1 ||
-        membership_of(hms_json_string(object, "membership"), &membership) != HMS_OK) {
-        snprintf(error, error_size, "the address or its membership is none");
-        return HMS_EINVAL;
-    }
-    result = hms_reach_recall(&reach, object, address, error, error_size);
     if (result != HMS_OK)
         return result;
     host = hms_roster_add(roster, address);
@@ -143,6 +167,24 @@ static int recall_host(struct hms_roster *roster, const char *address, const jso
         return HMS_ELIMIT;
     }
     hms_reach_move(&host->reach, &reach);
+    host->membership = membership;
+    host->wants_antagonist = hms_json_bool(object, "antagonist", 0);
+    return HMS_OK;
+}
+
+int hms_roster_learn(struct hms_roster_host *host, const json_t *object, char *error,
+                     size_t error_size)
+{
+    enum hms_membership membership;
+    struct hms_reach reach;
+    int result = read_host(object, host->address, &membership, &reach, error, error_size);
+
+    if (result != HMS_OK)
+        return result;
+    if (hms_reach_equal_public(&host->reach, &reach))
+        hms_reach_clear(&reach);
+    else
+        hms_reach_move(&host->reach, &reach);
     host->membership = membership;
     host->wants_antagonist = hms_json_bool(object, "antagonist", 0);
     return HMS_OK;
@@ -196,6 +238,7 @@ void hms_roster_save(struct hms_roster *roster, void (*saved)(void *arg), void *
 {
     struct save *save = NULL;
 
+    roster->version++;
     if (saved != NULL) {
         save = hms_malloc(sizeof(*save));
         *save = (struct save){.saved = saved, .arg = arg};

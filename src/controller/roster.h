@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <uthash.h>
 #include <uv.h>
 
@@ -61,6 +62,17 @@ size_t hms_roster_count(const struct hms_roster *roster);
 /* Has the roster written; saved(arg) runs from the loop when it is on disk (or, if that failed,
  * when it is being tried again). saved may be NULL. */
 void hms_roster_save(struct hms_roster *roster, void (*saved)(void *arg), void *arg);
+
+/* Changes with every save. */
+uint64_t hms_roster_version(const struct hms_roster *roster);
+
+/* What another controller may know of the hosts, by address: all but secrets. A new reference. */
+json_t *hms_roster_public(const struct hms_roster *roster);
+
+/* Sets a host to what such an object says of it. What it says already keeps its secrets. Returns 0,
+ * or HMS_EINVAL with a text in error; the host is then as it was. */
+int hms_roster_learn(struct hms_roster_host *host, const json_t *object, char *error,
+                     size_t error_size);
 
 /* "joining", "joined", "leaving". */
 const char *hms_membership_name(enum hms_membership membership);

@@ -11,26 +11,30 @@
 #include <string.h>
 
 #include "controller/gather.h"
+#include "controller/roster.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/log.h"
 
-#define MODULE      "controller"
-#define PERIOD_MS   1000
-#define SILENT_MS   (3 * PERIOD_MS)
-#define URL_MAX     255
-#define HOLD_NAME   "controller"
-#define NEVER_HEARD (-(int64_t)SILENT_MS - 1)
+#define MODULE         "controller"
+#define PERIOD_MS      1000
+#define SILENT_MS      (3 * PERIOD_MS)
+#define URL_MAX        255
+#define HOLD_NAME      "controller"
+#define ROSTER_PERIODS 10
+#define NEVER_HEARD    (-(int64_t)SILENT_MS - 1)
 
 struct hms_standby {
     struct hms_standby_parts parts;
     char address[INET_ADDRSTRLEN];
     char *url;
-    hms_bus_serve_fn serve;
+    const struct hms_standby_handlers *handlers;
     void *arg;
     uv_timer_t timer;
     int is_active;
+    int told_roster;              /* periods since the roster was told; 0: never */
+    uint64_t told_version;        /* hms_roster_version() then */
     int64_t heard_ms;             /* from the other side, whichever that is */
     char active[INET_ADDRSTRLEN]; /* standing by: the active one; "" if it is not heard */
     char *active_url;             /* and where it is reached, or NULL */
@@ -65,9 +69,11 @@ int hms_standby_heard(struct hms_standby *standby, const json_t *message)
         return 0;
     if (address_in(message) == NULL)
         return 1;
-    if (!is_other_heard(standby))
+    if (!is_other_heard(standby)) {
         hms_log(standby->parts.log, HMS_LOG_INFO, MODULE, "controller %s stands by",
                 address_in(message));
+        standby->told_roster = 0;
+    }
     standby->heard_ms = now_ms(standby);
     return 1;
 }
@@ -85,6 +91,23 @@ static void tell_active(struct hms_standby *standby)
     if (standby->url != NULL)
         json_object_set_new(message, "url", json_string(standby->url));
     hms_bus_notify(standby->parts.bus, HMS_BUS_STANDBY, NULL, message);
+}
+
+/* Again now and then: a message may be lost, and there may be several that stand by. */
+static void tell_roster(struct hms_standby *standby)
+{
+    const struct hms_roster *roster = standby->parts.roster;
+
+    if (standby->told_roster > 0 && standby->told_roster < ROSTER_PERIODS &&
+        standby->told_version == hms_roster_version(roster)) {
+        standby->told_roster++;
+        return;
+    }
+    standby->told_roster = 1;
+    standby->told_version = hms_roster_version(roster);
+    hms_bus_notify(standby->parts.bus, HMS_BUS_STANDBY, NULL,
+                   json_pack("{s:s, s:s, s:o}", "command", "roster", "address", standby->address,
+                             "hosts", hms_roster_public(roster)));
 }
 
 /* ---- standing by ---- */
@@ -117,11 +140,15 @@ static void follow(struct hms_standby *standby, const json_t *message)
 static void on_relayed(void *arg, const json_t *message, struct hms_bus_call *call)
 {
     struct hms_standby *standby = arg;
+    const char *command = hms_json_string(message, "command");
+    const json_t *hosts = json_object_get(message, "hosts");
 
     if (call != NULL)
         hms_bus_reply(call, hms_bus_error("INVALID_REQUEST", "this controller stands by"));
-    else if (strcmp(hms_json_string(message, "command"), "active") == 0)
+    else if (strcmp(command, "active") == 0)
         follow(standby, message);
+    else if (strcmp(command, "roster") == 0 && json_is_object(hosts))
+        standby->handlers->on_roster(standby->arg, hosts);
     else
         hms_gather_notified(standby->parts.gather, message);
 }
@@ -137,8 +164,10 @@ static void on_timer(uv_timer_t *timer)
     struct hms_standby *standby = timer->data;
 
     if (standby->is_active) {
-        if (is_other_heard(standby))
+        if (is_other_heard(standby)) {
             tell_active(standby);
+            tell_roster(standby);
+        }
         return;
     }
     if (standby->active[0] != '\0' && !is_other_heard(standby)) {
@@ -163,19 +192,15 @@ static void serve_role(struct hms_standby *standby, enum hms_bus_role role, hms_
 
 static void become_active(struct hms_standby *standby)
 {
-    struct hms_bus *bus = standby->parts.bus;
-
     forget_active(standby);
-    hms_bus_unserve(bus, HMS_BUS_STANDBY, standby->address);
-    serve_role(standby, HMS_BUS_CONTROLLER, standby->serve, standby->arg);
+    hms_bus_unserve(standby->parts.bus, HMS_BUS_STANDBY, standby->address);
+    serve_role(standby, HMS_BUS_CONTROLLER, standby->handlers->serve, standby->arg);
     hms_gather_set_source(standby->parts.gather, HMS_GATHER_MANAGERS, NULL);
 }
 
 static void stand_by(struct hms_standby *standby)
 {
-    struct hms_bus *bus = standby->parts.bus;
-
-    hms_bus_unserve(bus, HMS_BUS_CONTROLLER, standby->address);
+    hms_bus_unserve(standby->parts.bus, HMS_BUS_CONTROLLER, standby->address);
     serve_role(standby, HMS_BUS_STANDBY, on_relayed, standby);
     forget_active(standby);
 }
@@ -192,18 +217,19 @@ static void on_held(void *arg, int is_held)
         become_active(standby);
     else
         stand_by(standby);
+    standby->handlers->on_turn(standby->arg, is_held);
 }
 
 /* ---- life ---- */
 
-struct hms_standby *hms_standby_new(const struct hms_standby_parts *parts, hms_bus_serve_fn serve,
-                                    void *arg)
+struct hms_standby *hms_standby_new(const struct hms_standby_parts *parts,
+                                    const struct hms_standby_handlers *handlers, void *arg)
 {
     struct hms_standby *standby = hms_calloc(1, sizeof(*standby));
 
     standby->parts = *parts;
     snprintf(standby->address, sizeof(standby->address), "%s", parts->address);
-    standby->serve = serve;
+    standby->handlers = handlers;
     standby->arg = arg;
     standby->heard_ms = NEVER_HEARD;
     return standby;

@@ -15,24 +15,32 @@
 
 struct hms_gather;
 struct hms_log;
+struct hms_roster;
 struct hms_standby;
 
-/* The address is copied, the others are borrowed and outlive it. */
+/* The address is copied, the others are borrowed and outlive it; so do handlers. */
 struct hms_standby_parts {
     uv_loop_t *loop;
     struct hms_log *log;
     struct hms_bus *bus;
-    struct hms_gather *gather; /* is told whom to ask */
-    const char *address;       /* of this controller, IPv4 text */
+    struct hms_gather *gather;       /* is told whom to ask */
+    const struct hms_roster *roster; /* what the others have to know of, too */
+    const char *address;             /* of this controller, IPv4 text */
+};
+
+struct hms_standby_handlers {
+    hms_bus_serve_fn serve;                    /* of the role `controller`, while active */
+    void (*on_turn)(void *arg, int is_active); /* from now on active, or no longer */
+    /* Standing by: the active one's roster, as hms_roster_public() tells it; borrowed. */
+    void (*on_roster)(void *arg, const json_t *hosts);
 };
 
 /*
- * serve(arg, ...) is called as one that serves the role `controller` while this one is active.
  * Standing by at first; nothing happens until hms_standby_start(), from then on it is freed by
  * hms_standby_close(), before by hms_standby_free(). Never returns NULL.
  */
-struct hms_standby *hms_standby_new(const struct hms_standby_parts *parts, hms_bus_serve_fn serve,
-                                    void *arg);
+struct hms_standby *hms_standby_new(const struct hms_standby_parts *parts,
+                                    const struct hms_standby_handlers *handlers, void *arg);
 void hms_standby_free(struct hms_standby *standby);
 
 /* url: where others reach this controller's REST interface (copied), or NULL. */

@@ -1,5 +1,6 @@
 #include "core/amqp_calls.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/alloc.h"
@@ -110,6 +111,7 @@ void hms_amqp_calls_finish(struct hms_amqp_calls *calls, struct hms_amqp_call *c
     calls->on_end(calls->arg, call);
     HASH_DEL(calls->by_id, call);
     TAILQ_REMOVE(&calls->by_deadline, call, link);
+    assert(TAILQ_FIRST(&calls->by_deadline) != call); /* static analysis does not see that */
     free(call->address);
     free(call);
     arm_timer(calls);

@@ -1,11 +1,12 @@
 /*
  * The protocol as a state machine on top of a stream. A connection owns its stream, its timer (a
- * deadline until the channels are open, then the heartbeat's tick, then the deadline of leaving)
+ * deadline until all is confirmed, then the heartbeat's tick, then the deadline of leaving)
  * and the contents that are coming in.
  */
 #include "core/amqp_connection.h"
 
 #include <assert.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,6 @@ struct hms_amqp_connection {
 
     int heartbeat_s;
     size_t frame_max_bytes;
-    int64_t settle_until_ms;
     int unconfirmed; /* declarations and channels that were asked for */
     int is_blocked;
     int is_heard; /* bytes have come since the last tick, ... */
@@ -170,6 +170,7 @@ static void send_start_ok(struct hms_amqp_connection *connection)
     memcpy(secret + user_size + 2, connection->password, password_size);
     fields.response = (amqp_bytes_t){.len = user_size + password_size + 2, .bytes = secret};
     send_method(connection, 0, AMQP_CONNECTION_START_OK_METHOD, &fields);
+    OPENSSL_cleanse(secret, fields.response.len);
     free(secret);
 }
 
@@ -367,11 +368,11 @@ static void on_confirmed(struct hms_amqp_connection *connection)
         return;
     if (connection->state == WANTS_CHANNELS) {
         set_state(connection, OPEN);
-        begin_heartbeat(connection);
         declare_exchange(connection);
         connection->handlers->on_open(connection->arg);
     } else if (connection->state == OPEN) {
         set_state(connection, SETTLED);
+        begin_heartbeat(connection);
         connection->handlers->on_settled(connection->arg);
     }
 }
@@ -583,11 +584,6 @@ static void on_tick(struct hms_amqp_connection *connection)
         lose(connection, "the broker has been silent for two heartbeats");
         return;
     }
-    if (connection->state == OPEN &&
-        (int64_t)uv_now(connection->loop) >= connection->settle_until_ms) {
-        lose(connection, "the broker does not confirm the declarations");
-        return;
-    }
     if (!connection->is_said && hms_amqp_stream_unsent_bytes(connection->stream) == 0) {
         hms_amqp_encode_heartbeat(&connection->frame);
         write_frame(connection);
@@ -604,6 +600,8 @@ static void on_timer(uv_timer_t *timer)
         lose(connection, "cannot connect: no answer in time");
         break;
     case OPEN:
+        lose(connection, "the broker does not confirm the declarations");
+        break;
     case SETTLED:
         on_tick(connection);
         break;
@@ -632,7 +630,6 @@ hms_amqp_connection_open(uv_loop_t *loop, struct hms_log *log,
     connection->password = hms_strdup(options->password);
     connection->name = hms_strdup(options->name);
     connection->heartbeat_s = options->heartbeat_s;
-    connection->settle_until_ms = (int64_t)uv_now(loop) + SETTLE_MS;
     hms_amqp_decoder_init(&connection->decoder);
     hms_amqp_content_init(&connection->deliveries, options->body_max_bytes);
     hms_amqp_content_init(&connection->returns, 0);
@@ -656,6 +653,7 @@ static void on_part_closed(struct hms_amqp_connection *connection)
     hms_amqp_content_free(&connection->returns);
     hms_amqp_content_free(&connection->unwanted);
     hms_buffer_free(&connection->frame);
+    OPENSSL_cleanse(connection->password, strlen(connection->password));
     free(connection->password);
     free(connection->name);
     connection->closed(connection->closed_arg);

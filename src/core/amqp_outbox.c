@@ -87,6 +87,7 @@ static void forget_topic(struct hms_amqp_outbox *outbox, struct hms_amqp_parcel 
 {
     if (parcel->topic == NULL)
         return;
+    assert(outbox->topics != NULL); /* static analysis does not see that */
     HASH_DEL(outbox->topics, parcel);
     free(parcel->topic);
     parcel->topic = NULL;

@@ -92,6 +92,15 @@ const char *hms_bus_role_name(enum hms_bus_role role)
     return names[role];
 }
 
+const char *hms_bus_sender_address(const json_t *message)
+{
+    static const char mark[] = ".callback.";
+    const char *sender = hms_json_string(message, "sender");
+    const char *found = sender ? strstr(sender, mark) : NULL;
+
+    return found ? found + sizeof(mark) - 1 : NULL;
+}
+
 json_t *hms_bus_ok(const char *description)
 {
     json_t *body = json_pack("{s:s}", "command", "ok");
@@ -172,15 +181,6 @@ void hms_bus_count(struct hms_bus *bus, const char *address, size_t size_bytes)
     add(&bus->traffic, size_bytes);
     if (peer != NULL)
         add(&peer->traffic, size_bytes);
-}
-
-const char *hms_bus_sender_address(const json_t *message)
-{
-    static const char mark[] = ".callback.";
-    const char *sender = hms_json_string(message, "sender");
-    const char *found = sender ? strstr(sender, mark) : NULL;
-
-    return found ? found + sizeof(mark) - 1 : NULL;
 }
 
 void hms_bus_set_contact(struct hms_bus *bus, enum hms_bus_contact contact)

@@ -124,6 +124,9 @@ void hms_bus_close(struct hms_bus *bus, void (*closed)(void *arg), void *arg);
 /* "manager", "antagonist", "controller", "interface", "standby". */
 const char *hms_bus_role_name(enum hms_bus_role role);
 
+/* The address in the message's `sender` ("role.callback.ADDRESS"); borrowed, or NULL. */
+const char *hms_bus_sender_address(const json_t *message);
+
 /* Reply bodies of protocol.md; new references. `type` is one of its error types. */
 json_t *hms_bus_ok(const char *description);
 json_t *hms_bus_error(const char *type, const char *format, ...)

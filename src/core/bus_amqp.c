@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,6 +63,7 @@ static struct inbox *find_inbox(struct bus_amqp *bus, enum hms_bus_role role, co
 static void inbox_remove(struct bus_amqp *bus, struct inbox *inbox)
 {
     TAILQ_REMOVE(&bus->inboxes, inbox, link);
+    assert(TAILQ_FIRST(&bus->inboxes) != inbox); /* static analysis does not see that */
     free(inbox->address);
     free(inbox->tag);
     free(inbox);
@@ -242,8 +244,8 @@ static void on_lost(void *arg, const char *why)
     bus->is_lost = 1;
     hms_amqp_connection_close(bus->connection, on_connection_closed, bus);
     hms_bus_amqp_rewind(bus);
-    update_contact(bus);
     hms_amqp_hold_lost(&bus->hold);
+    update_contact(bus);
 }
 
 static const struct hms_amqp_connection_handlers connection_handlers = {
@@ -305,6 +307,7 @@ static void connect_now(struct bus_amqp *bus)
     bus->connection =
         hms_amqp_connection_open(bus->loop, bus->log, &options, &connection_handlers, bus);
     bus->open_parts++;
+    OPENSSL_cleanse(password, sizeof(password));
     free(name);
 }
 

@@ -24,7 +24,7 @@ struct hms_log;
 /* All strings are copied. */
 struct hms_bus_amqp_options {
     const char *url;           /* amqp[s]://[user@]host[:port][/vhost]; see hms_bus_amqp_check() */
-    const char *password;      /* or NULL */
+    const char *password;      /* or NULL, if there is a file */
     const char *password_file; /* read anew for each connection; wins over password; or NULL */
     const char *ca_file;       /* amqps: PEM; NULL: the system's */
     const char *cert_file;     /* amqps: client certificate and ... */

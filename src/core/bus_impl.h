@@ -53,9 +53,6 @@ void hms_bus_release(struct hms_bus *bus);
 /* Adds a message that was sent or received to the traffic; address is its other end, or NULL. */
 void hms_bus_count(struct hms_bus *bus, const char *address, size_t size_bytes);
 
-/* The address in the message's `sender` ("role.callback.ADDRESS"); borrowed, or NULL. */
-const char *hms_bus_sender_address(const json_t *message);
-
 /* Sets the contact and tells those who watch, if it has changed. They may close nothing. */
 void hms_bus_set_contact(struct hms_bus *bus, enum hms_bus_contact contact);
 

@@ -26,9 +26,9 @@
 #include "core/lines.h"
 #include "core/log.h"
 #include "core/ssh_askpass.h"
+#include "core/ssh_command.h"
 #include "core/ssh_reason.h"
 
-#define ARGUMENTS_MAX      64
 #define LINE_LIMIT_BYTES   1024
 #define PIECE_BYTES        4096
 #define SOCKET_NAME        "engine.sock"
@@ -204,11 +204,6 @@ static int hold_texts(struct hms_ssh_forward *forward,
     if (options->host_key != NULL && (forward->known_fd = hold_text("* ", options->host_key)) < 0)
         return fail(error, error_size, "cannot hold the host's key", errno);
     return HMS_OK;
-}
-
-static char *held_path(int fd)
-{
-    return hms_asprintf("/proc/%ld/fd/%d", (long)getpid(), fd);
 }
 
 /* --- the end -------------------------------------------------------------------------------- */
@@ -394,143 +389,9 @@ const char *hms_ssh_forward_complaint(struct hms_ssh_forward *forward)
 
 /* --- the beginning -------------------------------------------------------------------------- */
 
-struct arguments {
-    char *list[ARGUMENTS_MAX + 1]; /* ended by NULL */
-    size_t count;
-};
-
-/* Takes text over. */
-static void add(struct arguments *arguments, char *text)
-{
-    assert(arguments->count < ARGUMENTS_MAX);
-    arguments->list[arguments->count++] = text;
-}
-
-static void add_all(struct arguments *arguments, const char *const *texts)
-{
-    for (; *texts != NULL; texts++)
-        add(arguments, hms_strdup(*texts));
-}
-
-/* One "-o NAME=VALUE". */
-static void add_option(struct arguments *arguments, char *text)
-{
-    add(arguments, hms_strdup("-o"));
-    add(arguments, text);
-}
-
-static void free_arguments(struct arguments *arguments)
-{
-    size_t i;
-
-    for (i = 0; i < arguments->count; i++)
-        free(arguments->list[i]);
-}
-
-/* How ssh shall log in: with the user's own keys unless it is given something else. */
-static void add_login(struct arguments *arguments, const struct hms_ssh_forward *forward,
-                      const struct hms_ssh_forward_options *options)
-{
-    static const char *const key_only[] = {"-o", "IdentitiesOnly=yes",
-                                           "-o", "IdentityAgent=none",
-                                           "-o", "PreferredAuthentications=publickey",
-                                           NULL};
-    static const char *const password_only[] = {
-        "-o", "PubkeyAuthentication=no", "-o",
-        "PreferredAuthentications=password,keyboard-interactive", NULL};
-
-    add_option(arguments, hms_strdup(options->password != NULL ? "BatchMode=no" : "BatchMode=yes"));
-    if (options->private_key != NULL) {
-        add(arguments, hms_strdup("-i"));
-        add(arguments,
-            forward->key_fd >= 0 ? held_path(forward->key_fd) : hms_strdup(options->private_key));
-        add_all(arguments, key_only);
-    } else if (options->password != NULL) {
-        add_all(arguments, password_only);
-    }
-}
-
-static void add_target(struct arguments *arguments, const struct hms_ssh_forward *forward,
-                       const struct hms_ssh_forward_options *options)
-{
-    if (forward->known_fd >= 0) {
-        char *path = held_path(forward->known_fd);
-
-        add_option(arguments, hms_asprintf("UserKnownHostsFile=%s ~/.ssh/known_hosts "
-                                           "~/.ssh/known_hosts2",
-                                           path));
-        free(path);
-    }
-    if (options->port != 0)
-        add_option(arguments, hms_asprintf("Port=%d", options->port));
-    if (options->user != NULL)
-        add_option(arguments, hms_asprintf("User=%s", options->user));
-    add(arguments, hms_strdup("-L"));
-    add(arguments, hms_asprintf("%s:%s", forward->socket, options->remote_path));
-    add(arguments, hms_strdup("--"));
-    add(arguments, hms_strdup(options->host));
-}
-
-static void make_arguments(struct arguments *arguments, const struct hms_ssh_forward *forward,
-                           const struct hms_ssh_forward_options *options)
-{
-    /* setpriv lets the kernel end ssh when this process dies, however it does. */
-    static const char *const fixed[] = {"setpriv",
-                                        "--pdeathsig",
-                                        "TERM",
-                                        "--",
-                                        "ssh",
-                                        "-N",
-                                        "-T",
-                                        "-a",
-                                        "-x",
-                                        "-o",
-                                        "StrictHostKeyChecking=yes",
-                                        "-o",
-                                        "UpdateHostKeys=no",
-                                        "-o",
-                                        "ControlMaster=no",
-                                        "-o",
-                                        "ControlPath=none",
-                                        "-o",
-                                        "ExitOnForwardFailure=yes",
-                                        "-o",
-                                        "PermitLocalCommand=no",
-                                        "-o",
-                                        "NumberOfPasswordPrompts=1",
-                                        "-o",
-                                        "ServerAliveInterval=10",
-                                        "-o",
-                                        "ServerAliveCountMax=3",
-                                        "-o",
-                                        "LogLevel=INFO",
-                                        NULL};
-
-    add_all(arguments, fixed);
-    add_option(arguments, hms_asprintf("ConnectTimeout=%d", (int)(forward->timeout_ms / 1000)));
-    add_login(arguments, forward, options);
-    add_target(arguments, forward, options);
-}
-
-/* Only what ssh needs: our own environment may hold secrets. */
-static void make_environment(struct arguments *environment, int has_password)
-{
-    static const char *const names[] = {"PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", NULL};
-    const char *const *name;
-
-    for (name = names; *name != NULL; name++)
-        if (getenv(*name) != NULL)
-            add(environment, hms_asprintf("%s=%s", *name, getenv(*name)));
-    if (!has_password)
-        return;
-    add(environment, hms_asprintf("SSH_ASKPASS=/proc/%ld/exe", (long)getpid()));
-    add(environment, hms_strdup("SSH_ASKPASS_REQUIRE=force"));
-    add(environment, hms_strdup(HMS_SSH_ASKPASS_MARK "=1"));
-}
-
 static int spawn(struct hms_ssh_forward *forward, const struct hms_ssh_forward_options *options)
 {
-    struct arguments arguments = {0}, environment = {0};
+    struct hms_ssh_command command;
     uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE}, {.flags = UV_IGNORE}};
     uv_process_options_t process = {.exit_cb = on_exit_of_child,
                                     .flags = UV_PROCESS_DETACHED, /* from our terminal */
@@ -544,16 +405,14 @@ static int spawn(struct hms_ssh_forward *forward, const struct hms_ssh_forward_o
     }
     stdio[2].flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE;
     stdio[2].data.stream = (uv_stream_t *)&forward->errors;
-    make_arguments(&arguments, forward, options);
-    make_environment(&environment, options->password != NULL);
-    process.file = arguments.list[0];
-    process.args = arguments.list;
-    process.env = environment.list;
+    hms_ssh_command_make(&command, options, forward->socket, forward->key_fd, forward->known_fd);
+    process.file = command.arguments.list[0];
+    process.args = command.arguments.list;
+    process.env = command.environment.list;
     result = uv_spawn(forward->loop, &forward->child, &process);
     forward->open_handles++; /* the child's has to be closed also if there is none */
     forward->is_running = result == 0;
-    free_arguments(&arguments);
-    free_arguments(&environment);
+    hms_ssh_command_free(&command);
     return result;
 }
 

@@ -34,6 +34,7 @@ static const struct meaning {
      "not use it"},
     {"kex_exchange_identification", HMS_ECONNECT, "the host closed the connection at once"},
     {"Connection closed by", HMS_ECONNECT, "the host closed the connection"},
+    {"closed by remote host", HMS_ECONNECT, "the host closed the connection"},
     {"Connection reset by", HMS_ECONNECT, "the host closed the connection"},
     {"Broken pipe", HMS_ECONNECT, "the connection broke"},
 };

@@ -91,11 +91,17 @@ static inline void scripted_open(struct scripted_manager *manager, struct hms_bu
     hms_bus_serve(bus, HMS_BUS_MANAGER, address, scripted_on_message, manager);
 }
 
+/* Several managers share one local bus, which cannot tell whose message it is. */
+static inline void scripted_tell(struct scripted_manager *manager, json_t *message)
+{
+    json_object_set_new(message, "sender", json_sprintf("manager.callback.%s", manager->address));
+    hms_bus_notify(manager->bus, HMS_BUS_CONTROLLER, NULL, message);
+}
+
 static inline void scripted_notify(struct scripted_manager *manager, const char *command)
 {
-    hms_bus_notify(manager->bus, HMS_BUS_CONTROLLER, NULL,
-                   json_pack("{s:s, s:s, s:i}", "command", command, "address", manager->address,
-                             "period_ms", 10000));
+    scripted_tell(manager, json_pack("{s:s, s:s, s:i}", "command", command, "address",
+                                     manager->address, "period_ms", 10000));
 }
 
 /* Changes a container's state and pushes that; is_lost: the message does not arrive. */
@@ -114,16 +120,16 @@ static inline void scripted_push(struct scripted_manager *manager, const char *k
     if (is_lost)
         json_decref(message);
     else
-        hms_bus_notify(manager->bus, HMS_BUS_CONTROLLER, NULL, message);
+        scripted_tell(manager, message);
 }
 
 /* `live` as of a manager that pushes. */
 static inline void scripted_live(struct scripted_manager *manager, int64_t period_ms)
 {
-    hms_bus_notify(manager->bus, HMS_BUS_CONTROLLER, NULL,
-                   json_pack("{s:s, s:s, s:I, s:I, s:I}", "command", "live", "address",
-                             manager->address, "period_ms", (json_int_t)period_ms, "epoch",
-                             (json_int_t)manager->epoch, "version", (json_int_t)manager->version));
+    scripted_tell(manager,
+                  json_pack("{s:s, s:s, s:I, s:I, s:I}", "command", "live", "address",
+                            manager->address, "period_ms", (json_int_t)period_ms, "epoch",
+                            (json_int_t)manager->epoch, "version", (json_int_t)manager->version));
 }
 
 /* Answers what was held, as give_content is answered. */

@@ -112,6 +112,7 @@ static struct world *world_new(enum hms_accept accept, const char *broker)
     hms_gather_start(world->gather);
     hms_gather_set_source(world->gather, HMS_GATHER_MANAGERS, NULL);
     hms_deployer_start(world->deployer);
+    hms_deployer_set_active(world->deployer, 1);
     return world;
 }
 
@@ -309,6 +310,7 @@ static void closing_tells_who_waits(void **state)
                          world->roster, &(struct hms_deployer_options){.silence_ms = 1});
     world->closed = 0;
     hms_deployer_start(world->deployer);
+    hms_deployer_set_active(world->deployer, 1);
     world_free(world);
 }
 
@@ -355,6 +357,40 @@ static void a_host_goes_while_it_is_asked(void **state)
     scripted_close(&manager);
 }
 
+static void follow(struct world *world, const char *text)
+{
+    json_t *hosts = json_loads(text, 0, NULL);
+
+    hms_deployer_follow(world->deployer, hosts);
+    json_decref(hosts);
+}
+
+static void another_roster_is_followed(void **state)
+{
+    struct world *world = *state;
+    struct hms_roster_host *host;
+
+    hms_deployer_set_active(world->deployer, 0);
+    follow(world, "{\"" A "\": {\"membership\":\"joining\",\"docker\":\"ssh://root@" A "\","
+                  "\"secret_needed\":true},"
+                  " \"" B "\": {\"membership\":\"joined\",\"docker\":\"none\"},"
+                  " \"10.0.0.3\": {\"membership\":\"here\",\"docker\":\"none\"}, \"x\": 1}");
+    assert_int_equal(hms_roster_count(world->roster), 2);
+    assert_string_equal(json_string_value(shown(world, "membership")), "joining");
+    assert_string_equal(json_string_value(shown(world, "credentials")), "needed");
+    assert_non_null(hms_registry_find(world->registry, B));
+
+    /* A password that is known here is kept; what is no longer told of is given up. */
+    host = hms_roster_find(world->roster, A);
+    host->reach.password = hms_strdup("known");
+    follow(world, "{\"" A "\": {\"membership\":\"joined\",\"docker\":\"ssh://root@" A "\","
+                  "\"secret_needed\":true}}");
+    assert_int_equal(host->membership, HMS_JOINED);
+    assert_string_equal(host->reach.password, "known");
+    assert_int_equal(hms_roster_count(world->roster), 1);
+    assert_null(hms_registry_find(world->registry, B));
+}
+
 static void strangers_are_refused(void **state)
 {
     struct world *world = world_new(HMS_ACCEPT_REGISTERED, "amqp://broker");
@@ -395,6 +431,7 @@ int main(void)
         cmocka_unit_test(without_a_broker_nothing_is_deployed),
         TEST(strangers_are_taken_in_and_forgotten),
         TEST(a_host_goes_while_it_is_asked),
+        TEST(another_roster_is_followed),
         cmocka_unit_test(strangers_are_refused),
     };
 

@@ -129,6 +129,31 @@ static void the_disk_gets_everything_but_the_password(void **state)
     hms_reach_clear(&recalled);
 }
 
+static void others_get_no_secrets(void **state)
+{
+    struct hms_reach reach, learnt;
+    char error[512];
+    json_t *document;
+    char *text;
+
+    (void)state;
+    read_text(&reach, "{\"docker\":\"ssh://me@h\",\"host_key\":\"ssh-rsa A\",\"key\":\"" PEM "\"}",
+              error, sizeof(error));
+    document = hms_reach_public(&reach);
+    text = json_dumps(document, 0);
+    assert_null(strstr(text, "PRIVATE"));
+    free(text);
+    assert_int_equal(hms_reach_recall(&learnt, document, ADDRESS, error, sizeof(error)), HMS_OK);
+    assert_string_equal(learnt.host_key, "ssh-rsa A");
+    assert_null(learnt.key);
+    assert_string_equal(hms_reach_credentials(&learnt), "needed");
+    assert_true(hms_reach_equal_public(&reach, &learnt));
+    assert_false(hms_reach_equal(&reach, &learnt));
+    json_decref(document);
+    hms_reach_clear(&reach);
+    hms_reach_clear(&learnt);
+}
+
 /* What is needed for the certificate may be away when the controller starts. */
 static void a_missing_file_does_not_cost_the_host(void **state)
 {
@@ -150,6 +175,7 @@ int main(void)
         cmocka_unit_test(good_requests),
         cmocka_unit_test(bad_requests_are_told_what_is_wrong),
         cmocka_unit_test(the_disk_gets_everything_but_the_password),
+        cmocka_unit_test(others_get_no_secrets),
         cmocka_unit_test(a_missing_file_does_not_cost_the_host),
     };
 

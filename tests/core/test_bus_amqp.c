@@ -307,6 +307,22 @@ static void a_peer_without_sender_answers(void **state)
     raw_close(raw);
 }
 
+static void a_flood_leaves_the_loop_alive(void **state)
+{
+    struct peer *controller, *manager;
+    struct world *world = joined(state, &controller, &manager);
+    const int count = 20000;
+    int i;
+
+    raw = raw_open(PASSWORD, PASSWORD);
+    for (i = 0; i < count; i++)
+        publish("manager", NULL, "{\"command\":\"flood\",\"sender\":\"s\"}");
+    world->lag_ns = world->ticked_ns = 0;
+    until(world, &manager->heard, count, "messages");
+    assert_true(world->lag_ns < 200 * 1000000); /* ten times what is allowed */
+    raw_close(raw);
+}
+
 /* ---- the broker's own limits ---- */
 
 static void a_blocked_bus_keeps_its_messages(void **state)
@@ -576,6 +592,10 @@ static void one_holds_a_name(void **state)
     hms_bus_hold(first->bus, "another", on_hold, first);
     until(world, &first->held, 2, "another name");
     assert_int_equal(first->lost + second->lost + third->lost, 0);
+    broker_begin("ctl delete_queue hms.hold.another");
+    until(world, &first->lost, 1, "the end of the hold");
+    until(world, &first->held, 3, "the hold again");
+    broker_end();
 }
 
 int main(void)
@@ -591,6 +611,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(nested_headers_do_no_harm, setup, teardown),
         cmocka_unit_test_setup_teardown(oversized_messages_are_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(a_peer_without_sender_answers, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_flood_leaves_the_loop_alive, setup, teardown),
         cmocka_unit_test_setup_teardown(a_blocked_bus_keeps_its_messages, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_left_at_the_broker, setup, teardown),
         cmocka_unit_test_setup_teardown(everything_works_again_after_an_outage, setup, teardown),

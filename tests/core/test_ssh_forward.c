@@ -416,7 +416,8 @@ static void test_server_hangs_up(void **state)
     require_ready(fixture, &forward, &options);
     engine_do(the_engine, "hangup");
     run_until(fixture, &forward.ended, 1, "end");
-    assert_int_equal(forward.error, HMS_ECONNECT);
+    if (forward.error != HMS_ECONNECT)
+        fail_msg("error %d, %s", forward.error, forward.reason);
     finish(&forward);
 }
 
@@ -443,7 +444,7 @@ static void test_owner_killed(void **state)
     struct fixture *fixture = fixture_of(state);
     struct hms_ssh_forward_options options = options_to_engine();
     int ready[2], status;
-    char byte;
+    char socket_path[128] = "";
     pid_t pid;
 
     (void)fixture;
@@ -456,18 +457,21 @@ static void test_owner_killed(void **state)
         struct forward forward;
 
         require_ready(own, &forward, &options);
-        if (write(ready[1], "x", 1) != 1)
+        if (write(ready[1], forward.socket, sizeof(forward.socket)) < 0)
             _exit(1);
         uv_run(&own->loop, UV_RUN_DEFAULT);
         _exit(1);
     }
     close(ready[1]);
-    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(read(ready[0], socket_path, sizeof(socket_path)), sizeof(socket_path));
     close(ready[0]);
     wait_for_sessions(1);
     kill(pid, SIGKILL);
     waitpid(pid, &status, 0);
     wait_for_sessions(0);
+    unlink(socket_path); /* all that it left behind */
+    *strrchr(socket_path, '/') = '\0';
+    assert_int_equal(rmdir(socket_path), 0);
 }
 
 int main(void)

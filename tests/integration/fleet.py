@@ -45,11 +45,11 @@ class Manager(Process):
 class Controller(RestProcess):
     """`hms controller` on the LAN; the broker's password comes from the environment."""
 
-    def __init__(self, test, lab, folder, options):
-        super().__init__(test, folder, "controller", "controller", {
+    def __init__(self, test, lab, folder, options, name="controller"):
+        super().__init__(test, folder, "controller", name, {
             **broker_options(lab),
             "address": CONTROLLER_ADDRESS,
-            "state_dir": os.path.join(folder, "controller-state"),
+            "state_dir": os.path.join(folder, f"{name}-state"),
             **options,
         }, netns=lab.netns, environment={"HMS_BROKER_PASSWORD": broker.PASSWORD})
 
@@ -66,6 +66,10 @@ class Controller(RestProcess):
 
     def host_states(self):
         return {address: one["host_state"] for address, one in self.hosts().items()}
+
+    def role(self):
+        """"active" or "standby"."""
+        return self.call("GET", "/healthz")[1]["role"]
 
 
 def is_in_contact(process):
@@ -95,9 +99,9 @@ class FleetTest(frame.LabTest):
         """Returns when it serves, which it also does without a broker."""
         return self.start_process(Manager(self, self.lab, host, self.folder, options))
 
-    def start_controller(self, **options):
+    def start_controller(self, name="controller", **options):
         """Returns when it is on the bus."""
-        controller = self.start_process(Controller(self, self.lab, self.folder, options))
+        controller = self.start_process(Controller(self, self.lab, self.folder, options, name))
         frame.wait_for(lambda: is_in_contact(controller), "the controller is on the bus")
         return controller
 
@@ -112,10 +116,11 @@ class FleetTest(frame.LabTest):
         """What Controller.view() has to be: `docker ps -a` of every host."""
         return {host.address: frame.docker_view(host) for host in self.hosts}
 
-    def is_view_right(self):
+    def is_view_right(self, controller=None):
         """Every host is online, and what is told of it is what its engine tells."""
-        return (set(self.controller.host_states().values()) == {"online"}
-                and self.controller.view() == self.docker_view())
+        controller = controller or self.controller
+        return (set(controller.host_states().values()) == {"online"}
+                and controller.view() == self.docker_view())
 
     def wait_same_view(self):
         frame.wait_for(self.is_view_right, "the controller sees what every engine shows")

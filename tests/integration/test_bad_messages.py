@@ -58,7 +58,7 @@ BAD_LIVE_FIELDS = {
 BAD_UPDATE_FIELDS = {
     "base": ["6", -1, 8, None, 1.5, []],
     "changed": [[], "x", 7, None, {"": ENTRY}, {"a": 7}, {"a": None}, {"a": []}, {"x" * 65: ENTRY},
-                {"a": {}}, *({"a": {**ENTRY, name: value}} for name in ENTRY
+                *({"a": {**ENTRY, name: value}} for name in ENTRY
                              for value in (None, 7, True, [], {}))],
     "removed": [{}, "x", 7, None, [7], [""], [None], [["a"]], ["x" * 65]],
     "host": [[], "x", 7, None],
@@ -82,6 +82,7 @@ BAD_CONTENTS = [
     *({**CONTENT, "content": value} for value in BAD_UPDATE_FIELDS["changed"]),
     *({**CONTENT, "address": value} for value in (None, 7, [], "", OTHER_MANAGER)),
     *({**CONTENT, "epoch": 1, "version": value} for value in BAD_FIELDS["version"]),
+    *({**CONTENT, "host": value} for value in BAD_UPDATE_FIELDS["host"]),
     {**CONTENT, "epoch": 1}, {**CONTENT, "version": 1},
     {**CONTENT, "command": "yes"}, {**CONTENT, "command": "error"},
     peer.error("INTERNAL_ERROR", "no"), {"command": "error", "type": 7, "description": []},
@@ -187,7 +188,7 @@ class ToController(BadMessages):
     def test_replies_that_nobody_waits_for(self):
         key = f"controller.callback.{fleet.CONTROLLER_ADDRESS}"
         reply = {**CONTENT, "content": {IDS[0][:10]: {**ENTRY, "container_state": "exited"}}}
-        for correlation_id in (None, "", "0123456789", "x" * 255, "é"):
+        for correlation_id in (None, "", "0123456789", "x" * 255):
             with self.subTest(correlation_id=correlation_id):
                 self.stranger.publish(key, reply, correlation_id)
                 self.wait_counted(bus_unexpected=1)
@@ -305,7 +306,7 @@ class Repeated(BadMessages):
         self.manager.stop()
         self.host.engine.stop(self.name)
         self.manager.start()
-        frame.wait_for(lambda: self.view().get(self.key) == ("running", 1), "its new life is known")
+        frame.wait_for(lambda: self.view().get(self.key) == ("running", 3), "its new life is known")
         self.known = self.view()
         for message in messages:
             self.recorder.repeat(message)

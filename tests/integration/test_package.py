@@ -67,8 +67,10 @@ class Package(unittest.TestCase):
         self.assertFalse(os.path.exists(self.path("etc/systemd")))
 
     def test_configuration_is_accepted(self):
-        run(self.path("usr/bin/hms"), "standalone", "--config", self.path("etc/hms/hms.conf"),
-            "--check-config")
+        for command, *needed in (["standalone"], ["manager", "--broker=amqp://broker.example"],
+                                 ["controller", "--broker=amqp://broker.example"]):
+            run(self.path("usr/bin/hms"), command, *needed, "--check-config",
+                "--config", self.path("etc/hms/hms.conf"))
 
     def test_configuration_survives(self):
         with open(self.path("etc/hms/hms.conf"), "a", encoding="utf-8") as file:
