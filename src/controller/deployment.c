@@ -35,11 +35,7 @@ const char *hms_deploy_step_name(enum hms_deploy_step step)
 
 static const struct deployment_row *row_of(enum deployment_state state)
 {
-    static const struct deployment_row reaching = {.word = "reaching", .step = HMS_STEP_REACH};
-
-    assert(state < DEPLOY_ENDING);
-    if (state == DEPLOY_REACHING)
-        return &reaching;
+    assert(state != DEPLOY_REACHING && state < DEPLOY_ENDING);
     if (hms_deployment_bring_rows[state].word != NULL)
         return &hms_deployment_bring_rows[state];
     assert(hms_deployment_undo_rows[state].word != NULL);
@@ -98,24 +94,31 @@ static void end(struct hms_deployment *deployment)
 
 void hms_deployment_go(struct hms_deployment *deployment, enum deployment_state next)
 {
+    const struct deployment_row *row;
+
     if (next == DEPLOY_ENDING) {
         end(deployment);
         return;
     }
+    row = row_of(next);
     deployment->state = next;
     if (deployment->error == HMS_OK)
-        deployment->step = row_of(next)->step;
-    hms_log(deployment->log, HMS_LOG_DEBUG, MODULE, "%s: %s", deployment->task.address,
-            row_of(next)->word);
-    row_of(next)->begin(deployment);
+        deployment->step = row->step;
+    hms_log(deployment->log, HMS_LOG_DEBUG, MODULE, "%s: %s", deployment->task.address, row->word);
+    assert(row->begin != NULL);
+    row->begin(deployment);
 }
 
 void hms_deployment_on_answer(void *arg, const struct hms_docker_answer *answer)
 {
     struct hms_deployment *deployment = arg;
+    const struct deployment_row *row;
 
-    if (deployment->state != DEPLOY_ENDING)
-        hms_deployment_go(deployment, row_of(deployment->state)->judge(deployment, answer));
+    if (deployment->state == DEPLOY_ENDING)
+        return;
+    row = row_of(deployment->state);
+    assert(row->judge != NULL);
+    hms_deployment_go(deployment, row->judge(deployment, answer));
 }
 
 enum deployment_state hms_deployment_fail(struct hms_deployment *deployment, int error,

@@ -317,6 +317,8 @@ static const char *trouble_of(const struct hms_deployment *deployment, const jso
         return NULL;
     if (hms_json_bool(state, "OOMKilled", 0))
         snprintf(text, text_size, "the manager was killed for lack of memory");
+    else if (runs(inspected))
+        snprintf(text, text_size, "the manager ended at once and had to be restarted");
     else
         snprintf(text, text_size, "the manager ended at once, with exit code %d",
                  (int)hms_json_int(state, "ExitCode", -1));

@@ -92,7 +92,8 @@ struct hms_deployment {
     char text[DEPLOYMENT_TEXT_SIZE];
 };
 
-/* What a state does. begin calls hms_deployment_go() or starts what ends in judge. */
+/* What a state does; that of DEPLOY_REACHING is the machine's. begin calls hms_deployment_go() or
+ * starts what ends in judge. */
 struct deployment_row {
     const char *word; /* for the log */
     enum hms_deploy_step step;

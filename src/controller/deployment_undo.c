@@ -112,13 +112,13 @@ static void undo_volume(struct hms_deployment *deployment)
         hms_docker_volume_remove(deployment->docker, HMS_MANAGER_VOLUME, hms_deployment_on_answer,
                                  deployment);
     else
-        hms_deployment_go(deployment, DEPLOY_ENDING);
+        hms_deployment_go(deployment, DEPLOY_ASKING_STALE);
 }
 
 static enum deployment_state judge_undo_volume(struct hms_deployment *deployment,
                                                const struct hms_docker_answer *answer)
 {
-    return is_gone(answer) ? DEPLOY_ENDING : unclean(deployment, answer, DEPLOY_ENDING);
+    return is_gone(answer) ? DEPLOY_ASKING_STALE : unclean(deployment, answer, DEPLOY_ASKING_STALE);
 }
 
 /* ---- removal ---- */
@@ -191,8 +191,9 @@ static void ask_stale(struct hms_deployment *deployment)
         hms_deployment_go(deployment, DEPLOY_ENDING);
 }
 
-/* By its names, if they are ours; one that has lost them by its id. */
-static json_t *names_of(const json_t *image)
+/* By its names, if they are ours; one that has lost them by its id. After a failure only the
+ * latter: an older manager may go on with the others. */
+static json_t *names_of(const struct hms_deployment *deployment, const json_t *image)
 {
     json_t *tags = json_object_get(image, "RepoTags"), *tag;
     size_t i;
@@ -201,7 +202,8 @@ static json_t *names_of(const json_t *image)
     {
         const char *name = json_string_value(tag);
 
-        if (name == NULL || strncmp(name, IMAGE_PREFIX, strlen(IMAGE_PREFIX)) != 0)
+        if (name == NULL || deployment->error != HMS_OK ||
+            strncmp(name, IMAGE_PREFIX, strlen(IMAGE_PREFIX)) != 0)
             return json_array();
     }
     if (json_array_size(tags) > 0)
@@ -218,10 +220,11 @@ static enum deployment_state judge_stale(struct hms_deployment *deployment,
     if (answer->error != HMS_OK || id == NULL)
         return DEPLOY_ASKING_STALE;
     /* What runs now is not needless. */
-    if (deployment->task.goal != HMS_DEPLOY_REMOVE && strcmp(id, deployment->image_id) == 0)
+    if (deployment->task.goal != HMS_DEPLOY_REMOVE && deployment->image_id != NULL &&
+        strcmp(id, deployment->image_id) == 0)
         return DEPLOY_ASKING_STALE;
     json_decref(deployment->stale_names);
-    deployment->stale_names = names_of(answer->body);
+    deployment->stale_names = names_of(deployment, answer->body);
     return DEPLOY_REMOVING_STALE;
 }
 

@@ -67,11 +67,16 @@ struct hms_roster_host *hms_roster_add(struct hms_roster *roster, const char *ad
     return host;
 }
 
+static void host_free(struct hms_roster_host *host)
+{
+    hms_reach_clear(&host->reach);
+    free(host);
+}
+
 void hms_roster_remove(struct hms_roster *roster, struct hms_roster_host *host)
 {
     HASH_DEL(roster->hosts, host);
-    hms_reach_clear(&host->reach);
-    free(host);
+    host_free(host);
 }
 
 struct hms_roster_host *hms_roster_first(const struct hms_roster *roster)
@@ -277,13 +282,17 @@ int hms_roster_open(struct hms_roster **opened, uv_loop_t *loop, struct hms_log 
 static void on_idle_closed(uv_handle_t *handle)
 {
     struct hms_roster *roster = handle->data;
-    struct hms_roster_host *host;
+    struct hms_roster_host *host, *next;
     void (*closed_fn)(void *) = roster->closed_fn;
     void *closed_arg = roster->closed_arg;
 
     settle_unsaved(roster);
-    while ((host = roster->hosts) != NULL)
-        hms_roster_remove(roster, host);
+    host = roster->hosts;
+    HASH_CLEAR(hh, roster->hosts); /* the table only: the hosts are still linked */
+    for (; host != NULL; host = next) {
+        next = host->hh.next;
+        host_free(host);
+    }
     free(roster);
     closed_fn(closed_arg);
 }

@@ -15,8 +15,9 @@
 #define EXIT_CHECK_FAILED 1
 #define EXIT_REFUSED      2
 
-/* Values of getopt_long(): built-in options, then two for each row of the table. */
-enum { OPT_HELP = 'h', OPT_CONFIG = 256, OPT_CHECK_CONFIG, OPT_FIRST };
+/* Values of getopt_long(): a word that is no option, built-in options, then two for each row of the
+ * table. */
+enum { OPT_OPERAND = 1, OPT_HELP = 'h', OPT_CONFIG = 256, OPT_CHECK_CONFIG, OPT_FIRST };
 
 enum { FLAGS_OK, FLAGS_HELP, FLAGS_BAD };
 
@@ -103,8 +104,9 @@ static const char *environment_value(const char *name)
 
 static int assign_environment(struct hms_config *config, size_t index)
 {
-    char *name = hms_config_environment_name(config->spec->options[index].name);
-    const char *text = environment_value(name);
+    const struct hms_option *option = &config->spec->options[index];
+    char *name = hms_config_environment_name(option->name);
+    const char *text = option->flag_only ? NULL : environment_value(name);
     int result = HMS_OK;
 
     if (text != NULL)
@@ -159,9 +161,11 @@ static struct option *make_flag_table(const struct hms_config_spec *spec)
             table[used++] =
                 (struct option){hms_asprintf("no-%s", option->name), no_argument, NULL, value + 1};
     }
-    table[used++] = (struct option){hms_strdup("config"), required_argument, NULL, OPT_CONFIG};
-    table[used++] =
-        (struct option){hms_strdup("check-config"), no_argument, NULL, OPT_CHECK_CONFIG};
+    if (!spec->has_no_file) {
+        table[used++] = (struct option){hms_strdup("config"), required_argument, NULL, OPT_CONFIG};
+        table[used++] =
+            (struct option){hms_strdup("check-config"), no_argument, NULL, OPT_CHECK_CONFIG};
+    }
     table[used++] = (struct option){hms_strdup("help"), no_argument, NULL, OPT_HELP};
     return table;
 }
@@ -232,6 +236,18 @@ static void note_flag(struct hms_config *config, int value, const char *text)
     setting->flag_text = text ? text : is_negation ? "no" : "yes";
 }
 
+static int note_operand(struct hms_config *config, const char *word)
+{
+    char quote[HMS_CONFIG_QUOTE_SIZE];
+
+    if (config->spec->operands != NULL) {
+        config->operands[config->operand_count++] = word;
+        return FLAGS_OK;
+    }
+    hms_config_fail(config, "unexpected argument %s", hms_config_quote(word, quote));
+    return FLAGS_BAD;
+}
+
 /* Notes what the command line says; values are looked at later, after the weaker sources. */
 static int read_flags(struct hms_config *config, const struct option *table, int argc, char **argv)
 {
@@ -239,10 +255,15 @@ static int read_flags(struct hms_config *config, const struct option *table, int
     opterr = 0;
     for (;;) {
         const char *word = argv[optind ? optind : 1];
-        int value = getopt_long(argc, argv, "+:h", table, NULL);
+        int value = getopt_long(argc, argv, "-:h", table, NULL);
 
         if (value == -1)
             break;
+        if (value == OPT_OPERAND) {
+            if (note_operand(config, optarg) != FLAGS_OK)
+                return FLAGS_BAD;
+            continue;
+        }
         if (value == '?' || value == ':' || is_abbreviation(table, word))
             return fail_flag(config, table, word);
         if (value == OPT_HELP)
@@ -254,12 +275,9 @@ static int read_flags(struct hms_config *config, const struct option *table, int
         else
             note_flag(config, value, optarg);
     }
-    if (optind < argc) {
-        char quote[HMS_CONFIG_QUOTE_SIZE];
-
-        hms_config_fail(config, "unexpected argument %s", hms_config_quote(argv[optind], quote));
-        return FLAGS_BAD;
-    }
+    for (; optind < argc; optind++)
+        if (note_operand(config, argv[optind]) != FLAGS_OK)
+            return FLAGS_BAD;
     return FLAGS_OK;
 }
 
@@ -283,7 +301,7 @@ static int apply_sources(struct hms_config *config)
 {
     char error[HMS_CONFIG_RULE_SIZE] = "";
 
-    if (config->file_path == NULL)
+    if (config->file_path == NULL && !config->spec->has_no_file)
         config->file_path = environment_value("HMS_CONFIG");
     if (assign_all(config, assign_default) != HMS_OK)
         return HMS_EINVAL;
@@ -334,12 +352,19 @@ int hms_config_load(struct hms_config **config, const struct hms_config_spec *sp
     *config = hms_calloc(1, sizeof(**config));
     (*config)->spec = spec;
     (*config)->settings = hms_calloc(spec->option_count, sizeof(*(*config)->settings));
+    (*config)->operands = hms_calloc((size_t)argc + 1, sizeof((*config)->operands[0]));
     (*config)->target = target;
     if (load(*config, argc, argv, out, err, exit_status))
         return 1;
     hms_config_free(*config);
     *config = NULL;
     return 0;
+}
+
+const char *const *hms_config_operands(const struct hms_config *config, size_t *count)
+{
+    *count = config->operand_count;
+    return config->operands;
 }
 
 void hms_config_free(struct hms_config *config)
@@ -354,6 +379,7 @@ void hms_config_free(struct hms_config *config)
         free(config->settings[i].items);
     }
     free(config->settings);
+    free(config->operands);
     free(config->error);
     free(config);
 }

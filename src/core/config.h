@@ -15,7 +15,7 @@
  * in it once; an unknown key or section is an error. A key that only other commands have is
  * skipped before the first section, which all of them share, and an error in a command's own.
  *
- * Adds to every command: --config FILE, --check-config, --help.
+ * Adds to every command: --config FILE, --check-config (unless it has no file), --help.
  */
 #ifndef HMS_CORE_CONFIG_H
 #define HMS_CORE_CONFIG_H
@@ -57,6 +57,7 @@ struct hms_option {
     unsigned required : 1;         /* there is no default: the user must choose */
     unsigned secret : 1;           /* its value is never printed */
     unsigned environment_only : 1; /* no flag and no key in the file: for secrets */
+    unsigned flag_only : 1;        /* neither environment nor file: for what is said each time */
 };
 
 #define HMS_OPTION_FIELD(type, field)                                                              \
@@ -68,6 +69,8 @@ struct hms_config_spec {
     const char *const *all_commands;  /* sections a file may have, NULL-terminated */
     const struct hms_option *options; /* of all commands */
     size_t option_count;
+    const char *operands;     /* what --help shows for them, "add ADDRESS | list"; NULL: none */
+    unsigned has_no_file : 1; /* a command of people: no --config, no --check-config */
 
     /* Checks what spans several options and fills what depends on them. Returns 0, or a negative
      * error with a text in error that names the option. May be NULL. */
@@ -85,6 +88,10 @@ struct hms_config;
  */
 int hms_config_load(struct hms_config **config, const struct hms_config_spec *spec, int argc,
                     char **argv, void *target, FILE *out, FILE *err, int *exit_status);
+
+/* The words of the command line that are no flags, in their order; they may stand between flags.
+ * Borrowed from argv. */
+const char *const *hms_config_operands(const struct hms_config *config, size_t *count);
 
 void hms_config_free(struct hms_config *config);
 

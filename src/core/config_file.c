@@ -101,7 +101,8 @@ static void fail_unknown(struct ini_file *file, const char *name)
 
     hms_suggest_begin(&suggest, name);
     for (i = 0; i < spec->option_count; i++)
-        if (!spec->options[i].environment_only && hms_config_has(spec, &spec->options[i]))
+        if (!spec->options[i].environment_only && !spec->options[i].flag_only &&
+            hms_config_has(spec, &spec->options[i]))
             hms_suggest_offer(&suggest, spec->options[i].name);
     hms_config_fail(file->config, "%s:%d: unknown key %s%s%s%s", file->path, file->line,
                     hms_config_quote(name, quote), suggest.best ? "; did you mean '" : "",

@@ -29,6 +29,8 @@ struct hms_config {
     void *target;
     char *error;           /* the first one, or NULL */
     const char *file_path; /* borrowed from argv or the environment */
+    const char **operands; /* room for all of argv; borrowed from there */
+    size_t operand_count;
     int check_only;
 };
 

@@ -131,24 +131,10 @@ static void print_option(FILE *out, const struct hms_option *option)
     free(facts);
 }
 
-void hms_config_print_help(const struct hms_config_spec *spec, FILE *out)
+static void print_file_help(const struct hms_config_spec *spec, FILE *out)
 {
-    const char *group = "";
     char *outro;
-    size_t i;
 
-    fprintf(out, "Usage: hms %s [OPTION]...\n\n", spec->command);
-    print_paragraph(out, spec->summary);
-    for (i = 0; i < spec->option_count; i++) {
-        const struct hms_option *option = &spec->options[i];
-
-        if (!hms_config_has(spec, option))
-            continue;
-        if (strcmp(group, option->group) != 0)
-            fprintf(out, "\n%s:\n", option->group);
-        group = option->group;
-        print_option(out, option);
-    }
     fprintf(out, "\nConfiguration:\n");
     print_row(out, "--config FILE", "read options from FILE", "(default: $HMS_CONFIG)");
     print_row(out, "--check-config",
@@ -164,6 +150,30 @@ void hms_config_print_help(const struct hms_config_spec *spec, FILE *out)
     fputc('\n', out);
     print_paragraph(out, outro);
     free(outro);
+}
+
+void hms_config_print_help(const struct hms_config_spec *spec, FILE *out)
+{
+    const char *group = "";
+    size_t i;
+
+    fprintf(out, "Usage: hms %s [OPTION]...%s%s\n\n", spec->command, spec->operands ? " " : "",
+            spec->operands ? spec->operands : "");
+    print_paragraph(out, spec->summary);
+    for (i = 0; i < spec->option_count; i++) {
+        const struct hms_option *option = &spec->options[i];
+
+        if (!hms_config_has(spec, option))
+            continue;
+        if (strcmp(group, option->group) != 0)
+            fprintf(out, "\n%s:\n", option->group);
+        group = option->group;
+        print_option(out, option);
+    }
+    if (spec->has_no_file)
+        print_row(out, "-h, --help", "print this and exit", "");
+    else
+        print_file_help(spec, out);
 }
 
 /* The lines are a valid file themselves: what is not set or secret stands in comments. */

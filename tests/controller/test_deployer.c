@@ -348,7 +348,7 @@ static void a_host_goes_while_it_is_asked(void **state)
 
     scripted_open(&manager, world->bus, A);
     manager.hold = 1;
-    scripted_notify(&manager, "live");
+    scripted_notify(&manager, "update");
     WAIT(world, manager.held_count == 1);
     begin(world, "{'command':'get_all_containers'}");
     assert_int_equal(world->answered, 0);

@@ -96,12 +96,18 @@ class Deploy(frame.LabTest):
         self.path = f"/containers/{self.host.address}"
         self.controller = self.start_controller()
 
-    def start_controller(self, **options):
-        controller = self.start_process(fleet.Controller(
+    def start_controller(self, controller=None, **options):
+        """A new one, or one that was killed."""
+        controller = controller or fleet.Controller(
             self, self.lab, self.folder,
             {"listen": f"unix:{self.folder}/c.sock", "life_timeout_ms": 20000,
-             "silence_ms": SILENCE_MS, **options}))
-        frame.wait_for(lambda: fleet.is_in_contact(controller), "the controller is on the bus")
+             "silence_ms": SILENCE_MS, **options})
+        if controller.process:
+            controller.start()
+        else:
+            self.start_process(controller)
+        frame.wait_for(lambda: controller.call("GET", "/platform")[1]["description"]["controller"]
+                       ["role"] == "active", "the controller is active")
         return controller
 
     # ---- what is there ----
@@ -237,7 +243,7 @@ class Deploy(frame.LabTest):
     def test_the_controller_is_restarted(self):
         self.put(self.by_ssh(), 201)
         self.controller.kill()
-        self.controller.start()
+        self.controller = self.start_controller(self.controller)
         view = self.host_view()
         self.assertEqual((view["membership"], view["credentials"]), ("joined", "kept"))
         self.wait_supervised()
@@ -331,7 +337,7 @@ class Deploy(frame.LabTest):
         self.docker("rmi", "broken:1")
         self.controller.stop()
         self.controller = self.start_controller(image=broken)
-        self.refused(self.by_socket(), 502, "sign_of_life", ["exit code 3", "it is broken"])
+        self.refused(self.by_socket(), 502, "sign_of_life", ["ended at once", "it is broken"])
         self.docker("rmi", "broken:1")
 
     def test_manager_cannot_speak(self):
