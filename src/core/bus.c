@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <netinet/in.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -136,12 +137,12 @@ void hms_bus_init(struct hms_bus *bus, const struct hms_bus_ops *ops, enum hms_b
 
 void hms_bus_release(struct hms_bus *bus)
 {
-    struct hms_bus_peer *peer, *next;
+    struct hms_bus_peer *peer = bus->peers, *next;
 
     assert(LIST_EMPTY(&bus->watches));
-    HASH_ITER(hh, bus->peers, peer, next)
-    {
-        HASH_DEL(bus->peers, peer);
+    HASH_CLEAR(hh, bus->peers); /* the table only: the peers are still linked */
+    for (; peer != NULL; peer = next) {
+        next = peer->hh.next;
         free(peer);
     }
 }
@@ -163,7 +164,7 @@ static struct hms_bus_peer *enter_peer(struct hms_bus *bus, const char *address)
         strlen(address) >= sizeof(peer->address))
         return peer;
     peer = hms_calloc(1, sizeof(*peer));
-    strcpy(peer->address, address);
+    snprintf(peer->address, sizeof(peer->address), "%s", address);
     HASH_ADD_STR(bus->peers, address, peer);
     return peer;
 }

@@ -340,6 +340,8 @@ class TwoDoors(InteropTest):
                 (200, ("POST", path, {"threshold": 13.5}), "change_threshold",
                  {**here, "threshold": 13.5}),
                 (409, ("PUT", f"{path}/{key}"), "add_container", one),
+                (502, ("GET", f"{path}/{key}/decisions"), "get_decisions", one),  # ours alone ...
+                (502, ("DELETE", f"{path}/{key}/quarantine"), "release_container", one),  # ... too
                 (404, ("GET", f"{path}/0123456789"), "get_container", ghost),
                 (404, ("PUT", f"{path}/0123456789"), "add_container", ghost),
                 (404, ("DELETE", f"{path}/0123456789"), "remove_container", ghost),
@@ -352,7 +354,11 @@ class TwoDoors(InteropTest):
                  {**here, "threshold": 101}),
                 (400, ("POST", path, {"threshold": "60"}), "change_threshold",
                  {**here, "threshold": "60"}),
-                (400, ("POST", "/containers", {}), "change_all_threshold", {})):
+                (400, ("POST", "/containers", {}), "change_all_threshold", {}),
+                (400, ("PUT", "/containers/10.9.9.8", {"docker": "carrier-pigeon://x"}),
+                 "add_host", {"address": "10.9.9.8", "docker": "carrier-pigeon://x"}),
+                (404, ("DELETE", "/containers/10.9.9.8"), "remove_host",
+                 {"address": "10.9.9.8"})):
             with self.subTest(command=command, fields=fields):
                 came, by_rest, by_bus = self.both(rest, command, **fields)
                 self.assertEqual(came, status, by_rest)
@@ -389,6 +395,8 @@ class TwoDoors(InteropTest):
                 ("remove_container", here, "missing_par"),
                 ("add_container", here, "missing_par"),
                 ("change_threshold", here, "missing_par"),
+                ("add_host", {}, "missing_par"),
+                ("remove_host", {}, "missing_par"),
                 ("give_content", {}, "INVALID_REQUEST"),
                 ("", {}, "INVALID_REQUEST")):
             with self.subTest(command=command, fields=fields):
