@@ -113,14 +113,15 @@ static json_t *mounts_of(const char *socket)
 
 static json_t *host_config_of(const char *socket)
 {
-    return json_pack("{s:s, s:{s:s}, s:[s], s:[s], s:[s], s:b, s:I, s:I, s:i, s:{s:s, s:{s:s, "
-                     "s:s}}, s:o}",
-                     "NetworkMode", "host", "RestartPolicy", "Name", "unless-stopped", "CapDrop",
-                     "ALL", "CapAdd", "NET_RAW", "SecurityOpt", "no-new-privileges",
-                     "ReadonlyRootfs", 1, "Memory", (json_int_t)HMS_MANAGER_MEMORY_MAX_BYTES,
-                     "MemorySwap", (json_int_t)HMS_MANAGER_MEMORY_MAX_BYTES, "PidsLimit", PIDS_MAX,
-                     "LogConfig", "Type", "json-file", "Config", "max-size", "5m", "max-file", "3",
-                     "Mounts", mounts_of(socket));
+    /* An engine that remaps users refuses the host's network to those. */
+    return json_pack(
+        "{s:s, s:s, s:{s:s}, s:[s], s:[s], s:[s], s:b, s:I, s:I, s:i, s:{s:s, s:{s:s, "
+        "s:s}}, s:o}",
+        "NetworkMode", "host", "UsernsMode", "host", "RestartPolicy", "Name", "unless-stopped",
+        "CapDrop", "ALL", "CapAdd", "NET_RAW", "SecurityOpt", "no-new-privileges", "ReadonlyRootfs",
+        1, "Memory", (json_int_t)HMS_MANAGER_MEMORY_MAX_BYTES, "MemorySwap",
+        (json_int_t)HMS_MANAGER_MEMORY_MAX_BYTES, "PidsLimit", PIDS_MAX, "LogConfig", "Type",
+        "json-file", "Config", "max-size", "5m", "max-file", "3", "Mounts", mounts_of(socket));
 }
 
 /* Hexadecimal SHA-256 of the text; free() it. */
