@@ -56,6 +56,10 @@ void hms_deployer_forget(struct hms_post *post)
     struct hms_host *known = hms_registry_find(deployer->registry, host->address);
 
     hms_log(deployer->log, HMS_LOG_INFO, DEPLOYER_MODULE, "host %s is given up", host->address);
+    if (post->state == POST_WAITING) {
+        TAILQ_REMOVE(&deployer->waiting, post, link);
+        post->state = POST_IDLE;
+    }
     if (known != NULL)
         hms_gather_forget(deployer->gather, known);
     post_free(post);

@@ -83,7 +83,7 @@ struct hms_deployer {
 
 /* A new host on the roster and in the registry, with a post; NULL if there are too many. */
 struct hms_post *hms_deployer_enlist(struct hms_deployer *deployer, const char *address);
-/* Takes it off both; its post must be idle and is gone then. */
+/* Takes it off both; nothing may be under way there nor anybody wait. The post is gone then. */
 void hms_deployer_forget(struct hms_post *post);
 /* Begins the deployment, as soon as it is its turn. One that nobody waits for is cancelled for it;
  * the caller has made sure that nobody does. Takes over reply. */
