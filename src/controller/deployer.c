@@ -49,6 +49,14 @@ struct hms_post *hms_deployer_enlist(struct hms_deployer *deployer, const char *
     return host != NULL ? host->post : NULL;
 }
 
+static void withdraw(struct hms_post *post)
+{
+    if (post->state != POST_WAITING)
+        return;
+    TAILQ_REMOVE(&post->deployer->waiting, post, link);
+    post->state = POST_IDLE;
+}
+
 void hms_deployer_forget(struct hms_post *post)
 {
     struct hms_deployer *deployer = post->deployer;
@@ -56,10 +64,7 @@ void hms_deployer_forget(struct hms_post *post)
     struct hms_host *known = hms_registry_find(deployer->registry, host->address);
 
     hms_log(deployer->log, HMS_LOG_INFO, DEPLOYER_MODULE, "host %s is given up", host->address);
-    if (post->state == POST_WAITING) {
-        TAILQ_REMOVE(&deployer->waiting, post, link);
-        post->state = POST_IDLE;
-    }
+    withdraw(post);
     if (known != NULL)
         hms_gather_forget(deployer->gather, known);
     post_free(post);
@@ -241,15 +246,35 @@ static void run(struct hms_post *post)
         hms_deployment_begin(deployer->loop, deployer->log, &task, on_deployed, post);
 }
 
+/* Hosts that are out of reach take half a minute each: no operator has to wait for them. */
 static void pump(struct hms_deployer *deployer)
 {
     struct hms_post *post;
 
-    while (deployer->running < HMS_DEPLOYER_CONCURRENT &&
-           (post = TAILQ_FIRST(&deployer->waiting)) != NULL) {
+    while ((post = TAILQ_FIRST(&deployer->waiting)) != NULL &&
+           deployer->running <
+               (post->reply ? HMS_DEPLOYER_CONCURRENT_MAX : HMS_DEPLOYER_CONCURRENT)) {
         TAILQ_REMOVE(&deployer->waiting, post, link);
         run(post);
     }
+}
+
+/* Behind those that somebody waits for, if nobody waits for this one. */
+static void enqueue(struct hms_post *post)
+{
+    struct hms_posts *waiting = &post->deployer->waiting;
+    struct hms_post *next = NULL;
+
+    if (post->reply != NULL) {
+        TAILQ_FOREACH(next, waiting, link)
+        if (next->reply == NULL)
+            break;
+    }
+    if (next != NULL)
+        TAILQ_INSERT_BEFORE(next, post, link);
+    else
+        TAILQ_INSERT_TAIL(waiting, post, link);
+    post->state = POST_WAITING;
 }
 
 int hms_deployer_is_busy(const struct hms_post *post)
@@ -268,11 +293,10 @@ void hms_deployer_deploy(struct hms_post *post, enum hms_deploy_goal goal,
         hms_deployment_cancel(post->deployment);
         return;
     }
+    withdraw(post);
     post->goal = goal;
     post->reply = reply;
-    if (post->state == POST_IDLE)
-        TAILQ_INSERT_TAIL(&post->deployer->waiting, post, link);
-    post->state = POST_WAITING;
+    enqueue(post);
     pump(post->deployer);
 }
 

@@ -342,6 +342,19 @@ static void what_waits_for_its_turn_may_be_given_up(void **state)
     close(fd);
 }
 
+/* Else an order would wait for all that is silent: half a minute for each. */
+static void an_operator_is_served_first(void **state)
+{
+    struct world *world = *state;
+    int fd = occupy(world);
+
+    expect(world, HMS_VERDICT_SILENT, "{'command':'add_host','address':'" A "'," NOWHERE "}");
+    expect(world, HMS_VERDICT_OK, "{'command':'get_host','address':'10.0.1.0'}");
+    assert_true(
+        json_is_object(json_object_get(json_object_get(world->body, "description"), "task")));
+    close(fd);
+}
+
 static void closing_tells_who_waits(void **state)
 {
     struct world *world = world_new(HMS_ACCEPT_AUTO, "amqp://broker");
@@ -467,6 +480,7 @@ int main(void)
         TEST(what_nobody_waits_for_is_tried_on),
         TEST(one_thing_at_a_time),
         TEST(what_waits_for_its_turn_may_be_given_up),
+        TEST(an_operator_is_served_first),
         cmocka_unit_test(closing_tells_who_waits),
         cmocka_unit_test(without_a_broker_nothing_is_deployed),
         TEST(strangers_are_taken_in_and_forgotten),
