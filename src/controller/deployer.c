@@ -141,6 +141,15 @@ static void note_failure(struct hms_post *post, const struct hms_deployment_outc
                    outcome->text);
 }
 
+/* The way that was tried becomes the host's. */
+static void take_wanted(struct hms_post *post)
+{
+    if (post->wanted.docker == NULL)
+        return;
+    hms_reach_move(&post->host->reach, &post->wanted);
+    post->host->wants_antagonist = post->wants_antagonist;
+}
+
 static void succeed(struct hms_post *post)
 {
     struct deployer_reply *reply = post->reply;
@@ -158,8 +167,7 @@ static void succeed(struct hms_post *post)
         hms_deployer_forget(post);
     } else {
         post->host->membership = HMS_JOINED;
-        if (post->wanted.docker != NULL)
-            hms_reach_move(&post->host->reach, &post->wanted);
+        take_wanted(post);
     }
     if (reply != NULL)
         hms_deployer_answer(reply, is_first ? HMS_VERDICT_CREATED : HMS_VERDICT_OK, body);
@@ -176,13 +184,16 @@ static void fail(struct hms_post *post, const struct hms_deployment_outcome *out
     note_failure(post, outcome);
     body = hms_deployer_error(post);
     post->reply = NULL;
-    hms_reach_clear(&post->wanted);
     if (post->is_new && !outcome->is_unclean) {
         hms_deployer_forget(post);
     } else if (post->is_new) {
         post->host->membership = HMS_LEAVING;
-    } else if (reply != NULL && post->goal == HMS_DEPLOY_REMOVE) {
+    } else if (reply != NULL) {
         post->host->membership = post->before;
+        /* What is left there lies on this way. */
+        if (outcome->is_unclean && post->before != HMS_JOINED)
+            take_wanted(post);
+        hms_reach_clear(&post->wanted);
     }
     if (reply != NULL) {
         hms_deployer_answer(reply, verdict_of(outcome->error), body);

@@ -41,8 +41,9 @@ struct hms_post {
     struct hms_deployment *deployment;
     struct deployer_reply *reply; /* NULL: done by ourselves */
     struct hms_reach wanted;      /* becomes the host's if it succeeds; empty: the host's own */
+    int wants_antagonist;         /* goes with wanted */
     int is_new;                   /* is forgotten again if it fails */
-    enum hms_membership before;   /* the host's before it was to be removed */
+    enum hms_membership before;   /* the host's before what somebody waits for */
 
     /* What an operator wants instead of the deployment that is being cancelled. */
     int has_next;

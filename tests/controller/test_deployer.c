@@ -355,6 +355,23 @@ static void an_operator_is_served_first(void **state)
     close(fd);
 }
 
+/* One that was to be left is not kept because it could not be joined again, nor is the way to it
+ * changed. */
+static void a_failure_leaves_the_host_as_it_was(void **state)
+{
+    struct world *world = *state;
+    struct hms_roster_host *host;
+
+    hms_deployer_set_active(world->deployer, 0);
+    follow(world, "{\"" A "\": {\"membership\":\"leaving\",\"docker\":\"unix:///nowhere\"}}");
+    host = hms_roster_find(world->roster, A);
+    expect(world, HMS_VERDICT_SILENT,
+           "{'command':'add_host','address':'" A "','antagonist':true," NOWHERE "}");
+    assert_int_equal(host->membership, HMS_LEAVING);
+    assert_string_equal(host->reach.docker, "unix:///nowhere");
+    assert_false(host->wants_antagonist);
+}
+
 static void closing_tells_who_waits(void **state)
 {
     struct world *world = world_new(HMS_ACCEPT_AUTO, "amqp://broker");
@@ -481,6 +498,7 @@ int main(void)
         TEST(one_thing_at_a_time),
         TEST(what_waits_for_its_turn_may_be_given_up),
         TEST(an_operator_is_served_first),
+        TEST(a_failure_leaves_the_host_as_it_was),
         cmocka_unit_test(closing_tells_who_waits),
         cmocka_unit_test(without_a_broker_nothing_is_deployed),
         TEST(strangers_are_taken_in_and_forgotten),
