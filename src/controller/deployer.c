@@ -49,6 +49,14 @@ struct hms_post *hms_deployer_enlist(struct hms_deployer *deployer, const char *
     return host != NULL ? host->post : NULL;
 }
 
+static void withdraw(struct hms_post *post)
+{
+    if (post->state != POST_WAITING)
+        return;
+    TAILQ_REMOVE(&post->deployer->waiting, post, link);
+    post->state = POST_IDLE;
+}
+
 void hms_deployer_forget(struct hms_post *post)
 {
     struct hms_deployer *deployer = post->deployer;
@@ -56,6 +64,7 @@ void hms_deployer_forget(struct hms_post *post)
     struct hms_host *known = hms_registry_find(deployer->registry, host->address);
 
     hms_log(deployer->log, HMS_LOG_INFO, DEPLOYER_MODULE, "host %s is given up", host->address);
+    withdraw(post);
     if (known != NULL)
         hms_gather_forget(deployer->gather, known);
     post_free(post);
@@ -132,6 +141,15 @@ static void note_failure(struct hms_post *post, const struct hms_deployment_outc
                    outcome->text);
 }
 
+/* The way that was tried becomes the host's. */
+static void take_wanted(struct hms_post *post)
+{
+    if (post->wanted.docker == NULL)
+        return;
+    hms_reach_move(&post->host->reach, &post->wanted);
+    post->host->wants_antagonist = post->wants_antagonist;
+}
+
 static void succeed(struct hms_post *post)
 {
     struct deployer_reply *reply = post->reply;
@@ -149,8 +167,7 @@ static void succeed(struct hms_post *post)
         hms_deployer_forget(post);
     } else {
         post->host->membership = HMS_JOINED;
-        if (post->wanted.docker != NULL)
-            hms_reach_move(&post->host->reach, &post->wanted);
+        take_wanted(post);
     }
     if (reply != NULL)
         hms_deployer_answer(reply, is_first ? HMS_VERDICT_CREATED : HMS_VERDICT_OK, body);
@@ -167,13 +184,16 @@ static void fail(struct hms_post *post, const struct hms_deployment_outcome *out
     note_failure(post, outcome);
     body = hms_deployer_error(post);
     post->reply = NULL;
-    hms_reach_clear(&post->wanted);
     if (post->is_new && !outcome->is_unclean) {
         hms_deployer_forget(post);
     } else if (post->is_new) {
         post->host->membership = HMS_LEAVING;
-    } else if (reply != NULL && post->goal == HMS_DEPLOY_REMOVE) {
+    } else if (reply != NULL) {
         post->host->membership = post->before;
+        /* What is left there lies on this way. */
+        if (outcome->is_unclean && post->before != HMS_JOINED)
+            take_wanted(post);
+        hms_reach_clear(&post->wanted);
     }
     if (reply != NULL) {
         hms_deployer_answer(reply, verdict_of(outcome->error), body);
@@ -237,15 +257,35 @@ static void run(struct hms_post *post)
         hms_deployment_begin(deployer->loop, deployer->log, &task, on_deployed, post);
 }
 
+/* Hosts that are out of reach take half a minute each: no operator has to wait for them. */
 static void pump(struct hms_deployer *deployer)
 {
     struct hms_post *post;
 
-    while (deployer->running < HMS_DEPLOYER_CONCURRENT &&
-           (post = TAILQ_FIRST(&deployer->waiting)) != NULL) {
+    while ((post = TAILQ_FIRST(&deployer->waiting)) != NULL &&
+           deployer->running <
+               (post->reply ? HMS_DEPLOYER_CONCURRENT_MAX : HMS_DEPLOYER_CONCURRENT)) {
         TAILQ_REMOVE(&deployer->waiting, post, link);
         run(post);
     }
+}
+
+/* Behind those that somebody waits for, if nobody waits for this one. */
+static void enqueue(struct hms_post *post)
+{
+    struct hms_posts *waiting = &post->deployer->waiting;
+    struct hms_post *next = NULL;
+
+    if (post->reply != NULL) {
+        TAILQ_FOREACH(next, waiting, link)
+        if (next->reply == NULL)
+            break;
+    }
+    if (next != NULL)
+        TAILQ_INSERT_BEFORE(next, post, link);
+    else
+        TAILQ_INSERT_TAIL(waiting, post, link);
+    post->state = POST_WAITING;
 }
 
 int hms_deployer_is_busy(const struct hms_post *post)
@@ -264,11 +304,10 @@ void hms_deployer_deploy(struct hms_post *post, enum hms_deploy_goal goal,
         hms_deployment_cancel(post->deployment);
         return;
     }
+    withdraw(post);
     post->goal = goal;
     post->reply = reply;
-    if (post->state == POST_IDLE)
-        TAILQ_INSERT_TAIL(&post->deployer->waiting, post, link);
-    post->state = POST_WAITING;
+    enqueue(post);
     pump(post->deployer);
 }
 

@@ -2,7 +2,7 @@
  * Takes hosts over and gives them up, on an operator's word (add_host and remove_host of
  * protocol.md) and by itself: hosts that are to have a manager and have none, managers that fell
  * silent, what could not be removed at once. A few deployments run at a time, one at most for each
- * host; the rest waits in order.
+ * host; the rest waits in order, but what an operator waits for comes first.
  */
 #ifndef HMS_CONTROLLER_DEPLOYER_H
 #define HMS_CONTROLLER_DEPLOYER_H
@@ -14,7 +14,9 @@
 #include "controller/manager_spec.h"
 #include "controller/verdict.h"
 
-#define HMS_DEPLOYER_CONCURRENT 4
+/* Deployments at a time: those that nobody waits for, and all. */
+#define HMS_DEPLOYER_CONCURRENT     4
+#define HMS_DEPLOYER_CONCURRENT_MAX 8
 
 struct hms_bus;
 struct hms_deployer;

@@ -152,6 +152,7 @@ static void register_only(struct hms_post *post, struct order *order, struct dep
     int is_first = post->host->membership == HMS_JOINING;
 
     post->host->membership = HMS_JOINED;
+    post->host->wants_antagonist = order->wants_antagonist;
     hms_reach_move(&post->host->reach, &order->reach);
     hms_deployer_answer(reply, is_first ? HMS_VERDICT_CREATED : HMS_VERDICT_OK,
                         done_body(order->address, "registered"));
@@ -161,11 +162,14 @@ static void register_only(struct hms_post *post, struct order *order, struct dep
  * somebody waits for that. */
 static void bring(struct hms_post *post, struct order *order, struct deployer_reply *reply)
 {
-    int is_joined = post->host->membership == HMS_JOINED;
+    int is_trial = !post->is_new && !order->is_async;
 
-    hms_reach_move(is_joined && !order->is_async ? &post->wanted : &post->host->reach,
-                   &order->reach);
-    if (!is_joined)
+    post->before = post->host->membership;
+    post->wants_antagonist = order->wants_antagonist;
+    if (!is_trial)
+        post->host->wants_antagonist = order->wants_antagonist;
+    hms_reach_move(is_trial ? &post->wanted : &post->host->reach, &order->reach);
+    if (post->host->membership != HMS_JOINED)
         post->host->membership = HMS_JOINING;
     if (order->is_async) {
         hms_deployer_answer(reply, HMS_VERDICT_ACCEPTED,
@@ -189,7 +193,6 @@ static enum hms_verdict add(struct hms_deployer *deployer, struct order *order,
     if (post == NULL)
         return refuse(body, HMS_VERDICT_BUSY, "there are as many hosts as a controller takes");
     reply = hms_deployer_reply_new(deployer, done, arg);
-    post->host->wants_antagonist = order->wants_antagonist;
     post->is_new = is_new && !order->is_async;
     if (order->reach.docker == NULL)
         register_only(post, order, reply);

@@ -41,8 +41,9 @@ struct hms_post {
     struct hms_deployment *deployment;
     struct deployer_reply *reply; /* NULL: done by ourselves */
     struct hms_reach wanted;      /* becomes the host's if it succeeds; empty: the host's own */
+    int wants_antagonist;         /* goes with wanted */
     int is_new;                   /* is forgotten again if it fails */
-    enum hms_membership before;   /* the host's before it was to be removed */
+    enum hms_membership before;   /* the host's before what somebody waits for */
 
     /* What an operator wants instead of the deployment that is being cancelled. */
     int has_next;
@@ -83,7 +84,7 @@ struct hms_deployer {
 
 /* A new host on the roster and in the registry, with a post; NULL if there are too many. */
 struct hms_post *hms_deployer_enlist(struct hms_deployer *deployer, const char *address);
-/* Takes it off both; its post must be idle and is gone then. */
+/* Takes it off both; nothing may be under way there nor anybody wait. The post is gone then. */
 void hms_deployer_forget(struct hms_post *post);
 /* Begins the deployment, as soon as it is its turn. One that nobody waits for is cancelled for it;
  * the caller has made sure that nobody does. Takes over reply. */

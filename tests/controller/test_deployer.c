@@ -2,9 +2,11 @@
  * Hosts as a whole, by command: what is refused, registered, shown, forgotten, and what becomes of
  * one whose engine cannot be reached. Deployments that succeed are integration/test_deploy.py's.
  */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -207,6 +209,14 @@ static const json_t *shown(struct world *world, const char *field)
     return json_object_get(json_object_get(world->body, "description"), field);
 }
 
+static void follow(struct world *world, const char *text)
+{
+    json_t *hosts = json_loads(text, 0, NULL);
+
+    hms_deployer_follow(world->deployer, hosts);
+    json_decref(hosts);
+}
+
 static void bad_requests_are_refused(void **state)
 {
     static const struct {
@@ -295,6 +305,73 @@ static void one_thing_at_a_time(void **state)
     assert_int_equal(world->verdict, HMS_VERDICT_SILENT);
 }
 
+/* As many hosts as are dealt with unasked at a time and one more, whose engines take connections
+ * and say nothing; returns the listening socket. */
+static int occupy(struct world *world)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), i;
+    char text[128];
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    for (i = 0; i <= HMS_DEPLOYER_CONCURRENT; i++) {
+        snprintf(text, sizeof(text),
+                 "{'command':'add_host','address':'10.0.1.%d','async':true,"
+                 "'docker':'tcp://127.0.0.1:%d'}",
+                 i, ntohs(address.sin_port));
+        expect(world, HMS_VERDICT_ACCEPTED, text);
+    }
+    return fd;
+}
+
+static void what_waits_for_its_turn_may_be_given_up(void **state)
+{
+    struct world *world = *state;
+    int fd = occupy(world);
+    const json_t *task;
+
+    expect(world, HMS_VERDICT_OK, "{'command':'get_host','address':'10.0.1.4'}");
+    task = json_object_get(json_object_get(world->body, "description"), "task");
+    assert_string_equal(hms_json_string(task, "step"), "waiting");
+    expect(world, HMS_VERDICT_OK, "{'command':'remove_host','address':'10.0.1.4','force':true}");
+    assert_null(hms_roster_find(world->roster, "10.0.1.4"));
+    close(fd);
+}
+
+/* Else an order would wait for all that is silent: half a minute for each. */
+static void an_operator_is_served_first(void **state)
+{
+    struct world *world = *state;
+    int fd = occupy(world);
+
+    expect(world, HMS_VERDICT_SILENT, "{'command':'add_host','address':'" A "'," NOWHERE "}");
+    expect(world, HMS_VERDICT_OK, "{'command':'get_host','address':'10.0.1.0'}");
+    assert_true(
+        json_is_object(json_object_get(json_object_get(world->body, "description"), "task")));
+    close(fd);
+}
+
+/* One that was to be left is not kept because it could not be joined again, nor is the way to it
+ * changed. */
+static void a_failure_leaves_the_host_as_it_was(void **state)
+{
+    struct world *world = *state;
+    struct hms_roster_host *host;
+
+    hms_deployer_set_active(world->deployer, 0);
+    follow(world, "{\"" A "\": {\"membership\":\"leaving\",\"docker\":\"unix:///nowhere\"}}");
+    host = hms_roster_find(world->roster, A);
+    expect(world, HMS_VERDICT_SILENT,
+           "{'command':'add_host','address':'" A "','antagonist':true," NOWHERE "}");
+    assert_int_equal(host->membership, HMS_LEAVING);
+    assert_string_equal(host->reach.docker, "unix:///nowhere");
+    assert_false(host->wants_antagonist);
+}
+
 static void closing_tells_who_waits(void **state)
 {
     struct world *world = world_new(HMS_ACCEPT_AUTO, "amqp://broker");
@@ -355,14 +432,6 @@ static void a_host_goes_while_it_is_asked(void **state)
     hms_gather_forget(world->gather, hms_registry_find(world->registry, A));
     assert_int_equal(world->answered, 1);
     scripted_close(&manager);
-}
-
-static void follow(struct world *world, const char *text)
-{
-    json_t *hosts = json_loads(text, 0, NULL);
-
-    hms_deployer_follow(world->deployer, hosts);
-    json_decref(hosts);
 }
 
 static void another_roster_is_followed(void **state)
@@ -427,6 +496,9 @@ int main(void)
         TEST(an_engine_out_of_reach_leaves_nothing),
         TEST(what_nobody_waits_for_is_tried_on),
         TEST(one_thing_at_a_time),
+        TEST(what_waits_for_its_turn_may_be_given_up),
+        TEST(an_operator_is_served_first),
+        TEST(a_failure_leaves_the_host_as_it_was),
         cmocka_unit_test(closing_tells_who_waits),
         cmocka_unit_test(without_a_broker_nothing_is_deployed),
         TEST(strangers_are_taken_in_and_forgotten),
