@@ -187,6 +187,7 @@ static void fail(struct hms_post *post, const struct hms_deployment_outcome *out
     if (post->is_new && !outcome->is_unclean) {
         hms_deployer_forget(post);
     } else if (post->is_new) {
+        post->is_new = 0; /* nor forgotten if it cannot be left at once */
         post->host->membership = HMS_LEAVING;
     } else if (reply != NULL) {
         post->host->membership = post->before;

@@ -1,0 +1,73 @@
+"""What a deployment must not do: take what is another's, or forget what it has left behind."""
+
+import subprocess
+
+from integration import fleet, frame
+from integration.test_deploy import MANAGER, CutLine
+
+OTHER = "10.77.0.200"  # nobody has this address
+
+
+class DeployGuards(frame.LabTest):
+    def setUp(self):
+        super().setUp()
+        self.lab = frame.lab("guards", 1, 1, broker=True)
+        self.host = self.lab.host(1)
+        frame.restore(self.host, frame.container_names(1))
+        self.docker("volume", "prune", "--force")
+        self.controller = self.start_controller()
+
+    def start_controller(self, **options):
+        controller = self.start_process(fleet.Controller(
+            self, self.lab, self.folder, {"listen": f"unix:{self.folder}/c.sock", **options}))
+        frame.wait_for(lambda: controller.role() == "active", "the controller is the active one")
+        return controller
+
+    def restart_as_another(self, **options):
+        """The controller of a platform that has never heard of the host."""
+        self.controller.stop()
+        os.remove(os.path.join(self.folder, "controller-state", "controller.json"))
+        self.controller = self.start_controller(**options)
+
+    def docker(self, *words, **options):
+        result = subprocess.run(["docker", "-H", f"unix://{self.host.socket}", *words],
+                                capture_output=True, timeout=frame.DEADLINE_S, **options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout.decode().split()
+
+    def put(self, status, address=None, headers=None, **more):
+        body = {"docker": f"unix://{self.host.socket}", **more}
+        result = self.controller.call("PUT", f"/containers/{address or self.host.address}", body,
+                                      headers or {})
+        self.assertEqual(result[0], status, result[1])
+        return result[1]
+
+    def delete(self, status, address=None):
+        result = self.controller.call("DELETE", f"/containers/{address or self.host.address}")
+        self.assertEqual(result[0], status, result[1])
+        return result[1]
+
+    def host_view(self, address=None):
+        status, answer = self.controller.call("GET", f"/hosts/{address or self.host.address}")
+        return answer["description"] if status == 200 else None
+
+    def manager_id(self):
+        """Of the manager, which runs and has its state."""
+        inspected = self.host.engine.inspect(MANAGER)
+        self.assertTrue(inspected["State"]["Running"])
+        self.assertIn(MANAGER, self.docker("volume", "ls", "-q"))
+        return inspected["Id"]
+
+    def test_what_is_left_is_not_forgotten(self):
+        line = CutLine(self.host.engine, f"{self.folder}/line.sock", b"/start HTTP/1.1")
+        self.addCleanup(line.close)
+        result = self.controller.call("PUT", f"/containers/{self.host.address}",
+                                      {"docker": f"unix://{line.path}",
+                                       "socket": self.host.socket})
+        self.assertEqual(result[1]["step"], "start", result)
+        frame.wait_for(lambda: not self.host_view() or self.host_view()["error"]["step"] == "reach",
+                       "it was tried to remove what is left")
+        self.assertEqual(self.host_view()["membership"], "leaving")
+        line.mend()
+        frame.wait_for(lambda: self.host_view() is None, "what was left is removed")
+        self.assertNotIn(MANAGER, self.docker("ps", "-a", "--format", "{{.Names}}"))
