@@ -43,7 +43,7 @@ const char *hms_bus_amqp_check(const char *url);
 /*
  * Returns 0 and begins to connect, or HMS_EINVAL or HMS_EIO with a text in error (an option is
  * wrong, a TLS file cannot be read). A broker that cannot be reached is no error: it is waited for,
- * with jittered backoff from 0.2 s to 10 s, and the log tells when contact is lost and found.
+ * with jittered backoff from 0.2 s to 5 s, and the log tells when contact is lost and found.
  */
 int hms_bus_amqp_open(struct hms_bus **bus, uv_loop_t *loop, struct hms_log *log,
                       const struct hms_bus_amqp_options *options, char *error, size_t error_size);
