@@ -174,6 +174,23 @@ int hms_manager_spec_fits(const json_t *spec, const json_t *inspected)
     return found != NULL && strcmp(found, wanted) == 0;
 }
 
+const char *hms_manager_spec_option(const json_t *inspected, const char *name)
+{
+    const json_t *command = hms_json_path(inspected, "Config", "Cmd", NULL);
+    size_t length = strlen(name), i;
+    json_t *word;
+
+    json_array_foreach((json_t *)command, i, word)
+    {
+        const char *text = json_string_value(word);
+
+        if (text != NULL && strncmp(text, "--", 2) == 0 && strncmp(text + 2, name, length) == 0 &&
+            text[2 + length] == '=')
+            return text + 2 + length + 1;
+    }
+    return NULL;
+}
+
 /* ---- secrets ---- */
 
 static int read_file(const char *option, const char *path, struct hms_buffer *text, char *error,

@@ -49,6 +49,10 @@ json_t *hms_manager_spec_make(const struct hms_manager_settings *settings,
 int hms_manager_spec_is_ours(const json_t *inspected);
 int hms_manager_spec_fits(const json_t *spec, const json_t *inspected);
 
+/* The value of an option ("address", "broker") that such a container was made with; NULL: none.
+ * Borrowed. */
+const char *hms_manager_spec_option(const json_t *inspected, const char *name);
+
 /*
  * Reads the secrets and appends a tar archive of them, to be unpacked at HMS_MANAGER_SECRETS.
  * Returns 0; or HMS_EIO or HMS_ELIMIT with a text in error that names the option of the file.

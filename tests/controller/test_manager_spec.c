@@ -73,7 +73,8 @@ static void it_has_what_it_needs(void **state)
 /* As `inspect` would tell a container made from the specification. */
 static json_t *inspected(const json_t *spec)
 {
-    return json_pack("{s:{s:O}}", "Config", "Labels", json_object_get(spec, "Labels"));
+    return json_pack("{s:{s:O, s:O}}", "Config", "Labels", json_object_get(spec, "Labels"), "Cmd",
+                     json_object_get(spec, "Cmd"));
 }
 
 static void it_is_recognised(void **state)
@@ -91,6 +92,10 @@ static void it_is_recognised(void **state)
     assert_false(hms_manager_spec_fits(differing, container));
     assert_false(hms_manager_spec_is_ours(foreign));
     assert_false(hms_manager_spec_fits(spec, foreign));
+    assert_string_equal(hms_manager_spec_option(container, "address"), ADDRESS);
+    assert_string_equal(hms_manager_spec_option(container, "broker"), wanted.broker);
+    assert_null(hms_manager_spec_option(container, "addres"));
+    assert_null(hms_manager_spec_option(foreign, "address"));
     json_decref(spec);
     json_decref(same);
     json_decref(differing);

@@ -1,9 +1,11 @@
 """What a deployment must not do: take what is another's, or forget what it has left behind."""
 
+import os
 import subprocess
 
 from integration import fleet, frame
 from integration.test_deploy import MANAGER, CutLine
+from lab import broker
 
 OTHER = "10.77.0.200"  # nobody has this address
 
@@ -57,6 +59,36 @@ class DeployGuards(frame.LabTest):
         self.assertTrue(inspected["State"]["Running"])
         self.assertIn(MANAGER, self.docker("volume", "ls", "-q"))
         return inspected["Id"]
+
+    def test_manager_of_another_address(self):
+        self.put(201)
+        first = self.manager_id()
+        self.assertIn(self.host.address, self.put(409, OTHER)["description"])
+        self.assertIsNone(self.host_view(OTHER))
+        self.put(202, OTHER, headers={"Prefer": "respond-async"})
+        frame.wait_for(lambda: self.host_view(OTHER)["error"], "it is refused")
+        self.delete(200, OTHER)
+        self.assertEqual(self.manager_id(), first, "was left alone")
+        self.assertEqual(self.host_view()["membership"], "joined")
+
+    def test_manager_of_another_platform(self):
+        same = f"amqp://{broker.USER}@{self.lab.broker().address}:{broker.PORT}/%2F"
+        self.put(201)
+        first = self.manager_id()
+        self.restart_as_another(managers_broker=same)
+        self.assertIn("replace", self.put(409)["description"])
+        self.assertEqual(self.manager_id(), first, "was left alone")
+        self.put(201, replace=True)
+        self.assertNotEqual(self.manager_id(), first)
+        self.delete(200)
+
+    def test_manager_run_by_other_means(self):
+        manager = self.start_process(fleet.Manager(self, self.lab, self.host, self.folder, {}))
+        frame.wait_for(self.host_view, "it is heard of")
+        self.assertIn("speaks for", self.put(409)["description"])
+        self.assertNotIn(MANAGER, self.docker("ps", "-a", "--format", "{{.Names}}"))
+        manager.stop()
+        self.put(201)
 
     def test_what_is_left_is_not_forgotten(self):
         line = CutLine(self.host.engine, f"{self.folder}/line.sock", b"/start HTTP/1.1")
