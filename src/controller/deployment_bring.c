@@ -235,8 +235,17 @@ static void note_image(struct hms_deployment *deployment, const char *id)
     deployment->image_id = hms_strdup(id ? id : "");
 }
 
-/* Another image of that name loses it to ours. Some engines have ids of their own for images: ours
- * is then loaded once more, which changes nothing. */
+/* scripts/image gives every version this label. */
+static int is_our_image(const json_t *image)
+{
+    const char *title = json_string_value(
+        hms_json_path(image, "Config", "Labels", "org.opencontainers.image.title", NULL));
+
+    return title != NULL && strcmp(title, "hms") == 0;
+}
+
+/* Another version of that name loses it to ours. Some engines have ids of their own for images:
+ * ours is then loaded once more, which changes nothing. */
 static enum deployment_state judge_image(struct hms_deployment *deployment,
                                          const struct hms_docker_answer *answer)
 {
@@ -247,6 +256,10 @@ static enum deployment_state judge_image(struct hms_deployment *deployment,
     note_image(deployment, id);
     if (strcmp(deployment->image_id, deployment->image.id) == 0)
         return DEPLOY_ASKING_VOLUME;
+    if (answer->error == HMS_OK && !is_our_image(answer->body))
+        return hms_deployment_fail(deployment, HMS_EBUSY,
+                                   "an image named %s is there that is not ours",
+                                   deployment->image.name);
     if (answer->error == HMS_OK)
         hms_deployment_add_stale(deployment, id);
     return DEPLOY_LOADING;

@@ -5,7 +5,7 @@ import subprocess
 
 from integration import fleet, frame
 from integration.test_deploy import MANAGER, CutLine
-from lab import broker
+from lab import broker, image
 
 OTHER = "10.77.0.200"  # nobody has this address
 
@@ -88,6 +88,15 @@ class DeployGuards(frame.LabTest):
         self.assertIn("speaks for", self.put(409)["description"])
         self.assertNotIn(MANAGER, self.docker("ps", "-a", "--format", "{{.Names}}"))
         manager.stop()
+        self.put(201)
+
+    def test_image_of_that_name(self):
+        name = f"hms:{self.controller.call('GET', '/healthz')[1]['version']}"
+        self.docker("import", "-", name, input=image.build())
+        foreign = self.docker("images", "-q", "--no-trunc", name)
+        self.assertIn("not ours", self.put(409)["description"])
+        self.assertEqual(self.docker("images", "-q", "--no-trunc", name), foreign)
+        self.docker("rmi", name)
         self.put(201)
 
     def test_what_is_left_is_not_forgotten(self):
