@@ -54,6 +54,9 @@ static enum deployment_state check_engine(struct hms_deployment *deployment,
         return hms_deployment_fail(
             deployment, HMS_EREMOTE, "the host has %.0f MiB of memory: %.0f are needed",
             (double)info->memory_total_bytes / MIB, (double)HMS_MANAGER_MEMORY_MIN_BYTES / MIB);
+    deployment->spec = hms_manager_spec_make(deployment->task.settings, &deployment->image,
+                                             deployment->task.address,
+                                             deployment->task.reach->socket, info->remaps_users);
     return DEPLOY_LOOKING;
 }
 

@@ -39,10 +39,11 @@ struct hms_manager_settings {
     int64_t aggregation_ms;
 };
 
-/* A new reference. socket is the engine's on its host, an absolute path. */
+/* A new reference. socket is the engine's on its host, an absolute path. remaps_users: as in
+ * docker_deploy.h. */
 json_t *hms_manager_spec_make(const struct hms_manager_settings *settings,
                               const struct hms_manager_image *image, const char *address,
-                              const char *socket);
+                              const char *socket, int remaps_users);
 
 /* Whether a container, as `inspect` tells it, is a manager of ours, and whether one of that very
  * specification. */
