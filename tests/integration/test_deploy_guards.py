@@ -3,11 +3,12 @@
 import os
 import subprocess
 
-from integration import fleet, frame
+from integration import fleet, frame, peer
 from integration.test_deploy import MANAGER, CutLine
 from lab import broker, image
 
 OTHER = "10.77.0.200"  # nobody has this address
+INTERFACE = "10.77.0.201"
 
 
 class DeployGuards(frame.LabTest):
@@ -98,6 +99,21 @@ class DeployGuards(frame.LabTest):
         self.assertEqual(self.docker("images", "-q", "--no-trunc", name), foreign)
         self.docker("rmi", name)
         self.put(201)
+
+    def test_broker_account_is_not_an_administrators(self):
+        self.controller.stop()
+        path = os.path.join(self.folder, "admin-token")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("an administrator's".replace(" ", "-"))
+        self.controller = self.start_controller(admin_token_file=path)
+        interface = peer.OldInterface(self.lab.name, INTERFACE)
+        self.addCleanup(interface.close)
+        frame.wait_for(lambda: interface.request("controller", "get_all_containers", timeout_s=1),
+                       "the controller hears the bus")
+        for command, fields in (("add_host", {"docker": "none"}), ("remove_host", {})):
+            reply = interface.command(command, address=OTHER, **fields)
+            self.assertIn("REST only", reply["description"])
+        self.assertIsNone(self.host_view(OTHER))
 
     def test_what_is_left_is_not_forgotten(self):
         line = CutLine(self.host.engine, f"{self.folder}/line.sock", b"/start HTTP/1.1")
