@@ -286,11 +286,11 @@ static void two_managers_of_one_address_are_noticed(void **state)
     a_pushes(world);
     world->a.epoch = 8;
     scripted_live(&world->a, 10000);
-    WAIT(world, host(world, A)->sync.content.epoch == 8 && is_updated(world, A));
+    WAIT(&world->loop, host(world, A)->sync.content.epoch == 8 && is_updated(world, A));
     assert_int_equal(hms_gather_drops(world->gather)->rivals, 0);
     world->a.epoch = 7;
     scripted_live(&world->a, 10000);
-    WAIT(world, host(world, A)->sync.content.epoch == 7 && is_updated(world, A));
+    WAIT(&world->loop, host(world, A)->sync.content.epoch == 7 && is_updated(world, A));
     assert_int_equal(hms_gather_drops(world->gather)->rivals, 1);
 }
 
