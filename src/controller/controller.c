@@ -293,13 +293,19 @@ static char *public_url(const struct hms_controller *controller)
 }
 
 /* A file that is not given is no token. */
-static int read_token(const char *option, const char *path, char **token, char *error,
-                      size_t error_size)
+static int read_token(const char *option, const char *path, struct hms_log *log, char **token,
+                      char *error, size_t error_size)
 {
-    int result = path != NULL ? hms_access_read_token(path, token, error, error_size) : HMS_OK;
+    int is_exposed = 0;
+    int result = HMS_OK;
 
+    if (path != NULL)
+        result = hms_access_read_token(path, token, &is_exposed, error, error_size);
     if (result != HMS_OK)
         name_option(option, error, error_size);
+    else if (is_exposed)
+        hms_log(log, HMS_LOG_WARN, MODULE, "%s %s may be read by everybody: chmod o-r", option,
+                path);
     return result;
 }
 
@@ -376,10 +382,10 @@ int hms_controller_open(struct hms_controller **opened, struct hms_loop *loop, s
     int result = check_options(options, error, error_size);
 
     if (result == HMS_OK)
-        result = read_token("--token-file", options->token_file, &user, error, error_size);
+        result = read_token("--token-file", options->token_file, log, &user, error, error_size);
     if (result == HMS_OK)
-        result =
-            read_token("--admin-token-file", options->admin_token_file, &admin, error, error_size);
+        result = read_token("--admin-token-file", options->admin_token_file, log, &admin, error,
+                            error_size);
     if (result == HMS_OK)
         result = read_hosts(options->hosts_file, log, &hosts, error, error_size);
     if (result == HMS_OK)
