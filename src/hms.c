@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/hosts.h"
 #include "core/alloc.h"
 #include "core/ssh_askpass.h"
 #include "core/suggest.h"
@@ -22,6 +23,7 @@ static const struct command commands[] = {
      hms_daemon_manager},
     {"controller", "gather what the managers of many hosts tell, and offer it",
      hms_daemon_controller},
+    {"hosts", "list the hosts of a controller, add and remove them", hms_cli_hosts},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

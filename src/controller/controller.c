@@ -246,7 +246,8 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
     platform = (struct hms_platform_sources){.registry = controller->registry,
                                              .gather = controller->gather,
                                              .standby = controller->standby,
-                                             .bus = bus};
+                                             .bus = bus,
+                                             .loop = loop};
     controller->platform = hms_platform_new(&platform, now_ms(controller));
     return controller;
 }

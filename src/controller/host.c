@@ -146,6 +146,7 @@ size_t hms_host_count_after(const struct hms_host *host, const json_t *removed,
                             const json_t *changed)
 {
     size_t count = json_object_size(host->content), i;
+    json_t *gone = json_object(); /* a key may be told more than once */
     const char *key;
     json_t *value;
 
@@ -157,8 +158,10 @@ size_t hms_host_count_after(const struct hms_host *host, const json_t *removed,
     {
         key = json_string_value(value);
         if (json_object_get(host->content, key) != NULL && json_object_get(changed, key) == NULL)
-            count--;
+            json_object_set_new(gone, key, json_null());
     }
+    count -= json_object_size(gone);
+    json_decref(gone);
     return count;
 }
 

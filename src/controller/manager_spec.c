@@ -1,8 +1,6 @@
 /* The specification, and a digest of it by which a running container is recognised. */
 #include "controller/manager_spec.h"
 
-#include <errno.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +10,7 @@
 #include "core/alloc.h"
 #include "core/buffer.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "core/json.h"
 #include "core/tar.h"
 
@@ -122,14 +121,15 @@ static void undo_remapping(json_t *host_config)
 
 static json_t *host_config_of(const char *socket)
 {
-    return json_pack("{s:s, s:{s:s}, s:[s], s:[s], s:[s], s:b, s:I, s:I, s:i, s:{s:s, s:{s:s, "
-                     "s:s}}, s:o}",
-                     "NetworkMode", "host", "RestartPolicy", "Name", "unless-stopped", "CapDrop",
-                     "ALL", "CapAdd", "NET_RAW", "SecurityOpt", "no-new-privileges",
-                     "ReadonlyRootfs", 1, "Memory", (json_int_t)HMS_MANAGER_MEMORY_MAX_BYTES,
-                     "MemorySwap", (json_int_t)HMS_MANAGER_MEMORY_MAX_BYTES, "PidsLimit", PIDS_MAX,
-                     "LogConfig", "Type", "json-file", "Config", "max-size", "5m", "max-file", "3",
-                     "Mounts", mounts_of(socket));
+    /* An engine that remaps users refuses the host's network to those. */
+    return json_pack(
+        "{s:s, s:s, s:{s:s}, s:[s], s:[s], s:[s], s:b, s:I, s:I, s:i, s:{s:s, s:{s:s, "
+        "s:s}}, s:o}",
+        "NetworkMode", "host", "UsernsMode", "host", "RestartPolicy", "Name", "unless-stopped",
+        "CapDrop", "ALL", "CapAdd", "NET_RAW", "SecurityOpt", "no-new-privileges", "ReadonlyRootfs",
+        1, "Memory", (json_int_t)HMS_MANAGER_MEMORY_MAX_BYTES, "MemorySwap",
+        (json_int_t)HMS_MANAGER_MEMORY_MAX_BYTES, "PidsLimit", PIDS_MAX, "LogConfig", "Type",
+        "json-file", "Config", "max-size", "5m", "max-file", "3", "Mounts", mounts_of(socket));
 }
 
 /* Hexadecimal SHA-256 of the text; free() it. */
@@ -207,23 +207,11 @@ const char *hms_manager_spec_option(const json_t *inspected, const char *name)
 static int read_file(const char *option, const char *path, struct hms_buffer *text, char *error,
                      size_t error_size)
 {
-    FILE *file = fopen(path, "re");
-    char chunk[4096];
-    int result = HMS_OK;
-    size_t size;
+    char why[512];
+    int result = hms_file_read(path, text, why, sizeof(why));
 
-    if (file == NULL) {
-        snprintf(error, error_size, "--%s %s: %s", option, path, strerror(errno));
-        return HMS_EIO;
-    }
-    while (result == HMS_OK && (size = fread(chunk, 1, sizeof(chunk), file)) > 0)
-        result = hms_buffer_append(text, chunk, size);
-    if (result == HMS_OK && ferror(file))
-        result = HMS_EIO;
-    fclose(file);
-    OPENSSL_cleanse(chunk, sizeof(chunk));
     if (result != HMS_OK)
-        snprintf(error, error_size, "--%s %s: %s", option, path, hms_strerror(result));
+        snprintf(error, error_size, "--%s: %s", option, why);
     return result;
 }
 

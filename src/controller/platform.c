@@ -11,6 +11,7 @@
 #include "core/bus.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/loop.h"
 
 /* Ten seconds between the oldest and the newest. */
 #define SAMPLES 11
@@ -197,18 +198,19 @@ static json_t *bus_json(const struct hms_platform_sources *sources)
 
 static json_t *notifications_json(const struct hms_gather_drops *drops)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "malformed", (json_int_t)drops->malformed,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "malformed", (json_int_t)drops->malformed,
                      "unknown", (json_int_t)drops->unknown, "strangers",
                      (json_int_t)drops->strangers, "repeated", (json_int_t)drops->repeated, "gaps",
-                     (json_int_t)drops->gaps);
+                     (json_int_t)drops->gaps, "rivals", (json_int_t)drops->rivals);
 }
 
-static json_t *controller_json(const struct hms_standby *standby)
+static json_t *controller_json(const struct hms_platform_sources *sources)
 {
-    const char *active = hms_standby_active(standby);
+    const struct hms_standby *standby = sources->standby;
 
-    return json_pack("{s:s, s:s?}", "role", hms_standby_is_active(standby) ? "active" : "standby",
-                     "active", active);
+    return json_pack(
+        "{s:s, s:s?, s:f}", "role", hms_standby_is_active(standby) ? "active" : "standby", "active",
+        hms_standby_active(standby), "loop_lag_max_ms", hms_loop_lag_max_ms(sources->loop));
 }
 
 json_t *hms_platform_json(struct hms_platform *platform, int64_t now_ms)
@@ -216,7 +218,7 @@ json_t *hms_platform_json(struct hms_platform *platform, int64_t now_ms)
     const struct hms_platform_sources *sources = &platform->sources;
     json_t *description = json_object();
 
-    json_object_set_new(description, "controller", controller_json(sources->standby));
+    json_object_set_new(description, "controller", controller_json(sources));
     json_object_set_new(description, "hosts", hosts_json(sources->registry));
     json_object_set_new(description, "containers", containers_json(sources->registry));
     json_object_set_new(description, "availability",

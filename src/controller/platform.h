@@ -10,6 +10,7 @@
 
 struct hms_bus;
 struct hms_gather;
+struct hms_loop;
 struct hms_platform;
 struct hms_registry;
 struct hms_standby;
@@ -20,6 +21,7 @@ struct hms_platform_sources {
     const struct hms_gather *gather;
     const struct hms_standby *standby;
     const struct hms_bus *bus;
+    const struct hms_loop *loop;
 };
 
 /* Totals since the start. */

@@ -10,9 +10,6 @@
 
 #define AGAIN_MS 1000
 
-/* A queue that lost its consumers without noticing goes after this. */
-#define EXPIRES_MS 60000
-
 static void set_state(struct hms_amqp_hold *hold, enum hms_amqp_hold_state next)
 {
     static const char *const names[] = {"idle", "asking", "held", "refused", "leaving"};
@@ -26,19 +23,17 @@ static void tell(struct hms_amqp_hold *hold, amqp_method_number_t method, void *
     hms_amqp_connection_hold_send(hold->connection, method, fields);
 }
 
-/* All at once: if one is refused, the broker closes the channel and ignores the rest. */
+/*
+ * All at once: if one is refused, the broker closes the channel and ignores the rest. The consumer
+ * is told when the queue goes, and the queue goes with it when the channel is closed.
+ */
 static void ask(struct hms_amqp_hold *hold)
 {
     amqp_bytes_t queue = amqp_cstring_bytes(hold->queue);
-    amqp_table_entry_t expires = {.key = amqp_cstring_bytes("x-expires"),
-                                  .value.kind = AMQP_FIELD_KIND_I32};
     amqp_channel_open_t open = {.out_of_band = amqp_empty_bytes};
-    amqp_queue_declare_t declare = {
-        .queue = queue, .auto_delete = 1, .arguments = {.num_entries = 1, .entries = &expires}};
-    amqp_basic_consume_t consume = {
-        .queue = queue, .consumer_tag = queue, .no_ack = 1, .exclusive = 1};
+    amqp_queue_declare_t declare = {.queue = queue, .exclusive = 1, .auto_delete = 1};
+    amqp_basic_consume_t consume = {.queue = queue, .consumer_tag = queue, .no_ack = 1};
 
-    expires.value.value.i32 = EXPIRES_MS;
     set_state(hold, HMS_AMQP_HOLD_ASKING);
     tell(hold, AMQP_CHANNEL_OPEN_METHOD, &open);
     tell(hold, AMQP_QUEUE_DECLARE_METHOD, &declare);
@@ -70,6 +65,20 @@ static void on_closed(struct hms_amqp_hold *hold)
     uv_timer_start(&hold->timer, on_timer, AGAIN_MS, 0);
 }
 
+/* That somebody else has the name is usual; any other reason is told once, for it may last. */
+static void log_close(struct hms_amqp_hold *hold, const amqp_channel_close_t *close)
+{
+    char *why = hms_asprintf("%d %.*s", close->reply_code, (int)close->reply_text.len,
+                             (const char *)close->reply_text.bytes);
+    int is_news = close->reply_code != AMQP_RESOURCE_LOCKED &&
+                  (hold->told == NULL || strcmp(hold->told, why) != 0);
+
+    hms_log(hold->log, is_news ? HMS_LOG_WARN : HMS_LOG_DEBUG, "amqp",
+            "the broker does not let us hold %s: %s", hold->queue ? hold->queue : "a name", why);
+    free(hold->told);
+    hold->told = why;
+}
+
 static void on_close(struct hms_amqp_hold *hold, const amqp_channel_close_t *close)
 {
     amqp_channel_close_ok_t fields = {0};
@@ -78,13 +87,16 @@ static void on_close(struct hms_amqp_hold *hold, const amqp_channel_close_t *clo
     if (hold->state == HMS_AMQP_HOLD_IDLE || hold->state == HMS_AMQP_HOLD_REFUSED)
         return;
     tell(hold, AMQP_CHANNEL_CLOSE_OK_METHOD, &fields);
-    if (was_held || close->reply_code != AMQP_ACCESS_REFUSED)
-        hms_log(hold->log, HMS_LOG_WARN, "amqp", "the broker closed the channel of a hold: %d %.*s",
-                close->reply_code, (int)close->reply_text.len,
-                (const char *)close->reply_text.bytes);
+    log_close(hold, close);
     on_closed(hold);
     if (was_held)
         hold->fn(hold->arg, 0);
+}
+
+static void forget_told(struct hms_amqp_hold *hold)
+{
+    free(hold->told);
+    hold->told = NULL;
 }
 
 void hms_amqp_hold_told(struct hms_amqp_hold *hold, amqp_method_number_t method, const void *fields)
@@ -94,6 +106,7 @@ void hms_amqp_hold_told(struct hms_amqp_hold *hold, amqp_method_number_t method,
         if (hold->state != HMS_AMQP_HOLD_ASKING)
             return;
         set_state(hold, HMS_AMQP_HOLD_HELD);
+        forget_told(hold);
         hold->fn(hold->arg, 1);
         return;
     case AMQP_BASIC_CANCEL_METHOD:
@@ -165,5 +178,6 @@ void hms_amqp_hold_close(struct hms_amqp_hold *hold, uv_close_cb closed)
 {
     free(hold->queue);
     hold->queue = NULL;
+    forget_told(hold);
     uv_close((uv_handle_t *)&hold->timer, closed);
 }

@@ -1,6 +1,6 @@
 /*
- * Holding a name: being the one exclusive consumer of a queue named after it. The broker refuses
- * all others, who ask again each second, and lets go of the name when its holder's connection ends.
+ * Holding a name: owning the exclusive queue named after it. The broker refuses it to all others,
+ * who ask again each second, and lets go of the name when its holder's connection ends.
  */
 #ifndef HMS_CORE_AMQP_HOLD_H
 #define HMS_CORE_AMQP_HOLD_H
@@ -24,6 +24,7 @@ struct hms_amqp_hold {
     enum hms_amqp_hold_state state;
     struct hms_log *log;
     char *queue; /* NULL: nothing is wanted */
+    char *told;  /* why it was last refused; NULL: not since it was held */
     void (*fn)(void *arg, int is_held);
     void *arg;
     struct hms_amqp_connection *connection; /* NULL: there is none; borrowed */

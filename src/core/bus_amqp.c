@@ -22,8 +22,9 @@
 #include "core/error.h"
 #include "core/tls.h"
 
+/* The longest wait leaves half of the 10 s in which all is to be well after the broker is back. */
 #define BACKOFF_MIN_MS 200
-#define BACKOFF_MAX_MS 10000
+#define BACKOFF_MAX_MS 5000
 #define FAILURES_MAX   32
 
 #define PASSWORD_MAX_BYTES 1024

@@ -11,10 +11,11 @@
 
 #include "core/bus.h"
 
-/* Bounds; past any of the first three hms_bus_request() and _notify() return HMS_ELIMIT. */
+/* Bounds; past any of the first four hms_bus_request() and _notify() return HMS_ELIMIT. */
 #define HMS_BUS_AMQP_CALLS_MAX      4096        /* requests without an answer yet */
 #define HMS_BUS_AMQP_QUEUE_MESSAGES 8192        /* waiting to be sent */
 #define HMS_BUS_AMQP_QUEUE_BYTES    (64u << 20) /* of their bodies */
+#define HMS_BUS_AMQP_SENT_MAX_BYTES (16u << 20) /* of a body: what brokers take by default */
 #define HMS_BUS_AMQP_BODY_MAX_BYTES                                                                \
     (32u << 20) /* of a message received; longer ones are dropped                                  \
                  */
@@ -43,7 +44,7 @@ const char *hms_bus_amqp_check(const char *url);
 /*
  * Returns 0 and begins to connect, or HMS_EINVAL or HMS_EIO with a text in error (an option is
  * wrong, a TLS file cannot be read). A broker that cannot be reached is no error: it is waited for,
- * with jittered backoff from 0.2 s to 10 s, and the log tells when contact is lost and found.
+ * with jittered backoff from 0.2 s to 5 s, and the log tells when contact is lost and found.
  */
 int hms_bus_amqp_open(struct hms_bus **bus, uv_loop_t *loop, struct hms_log *log,
                       const struct hms_bus_amqp_options *options, char *error, size_t error_size);

@@ -170,10 +170,12 @@ void hms_config_print_help(const struct hms_config_spec *spec, FILE *out)
         group = option->group;
         print_option(out, option);
     }
-    if (spec->has_no_file)
-        print_row(out, "-h, --help", "print this and exit", "");
-    else
+    if (!spec->has_no_file) {
         print_file_help(spec, out);
+        return;
+    }
+    fprintf(out, "\nOther:\n");
+    print_row(out, "-h, --help", "print this and exit", "");
 }
 
 /* The lines are a valid file themselves: what is not set or secret stands in comments. */

@@ -1,4 +1,9 @@
-/* The loop, its signals and its lag. Owns the signal and lag handles only. */
+/*
+ * The loop, its signals and its lag. Owns the signal handles and the gauge's only.
+ *
+ * The gauge sees every turn: at its end it takes the time since the end of the one before, less
+ * what libuv says was spent waiting.
+ */
 #include "core/loop.h"
 
 #include <signal.h>
@@ -8,17 +13,19 @@
 #include "core/alloc.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/peak.h"
 
-#define LAG_PERIOD_MS 100
+#define NS_PER_MS 1000000
 
 struct hms_loop {
     uv_loop_t uv;
     struct hms_log *log;
     uv_signal_t on_int;
     uv_signal_t on_term;
-    uv_timer_t lag_timer;
-    int64_t lag_due_ns;
-    double lag_max_ms;
+    uv_prepare_t turn_end;
+    int64_t turned_ns;
+    uint64_t idle_ns; /* until then, since the start */
+    struct hms_peak lag_ms;
     void (*on_stop)(void *arg);
     void *arg;
     int stopping;
@@ -29,7 +36,7 @@ struct hms_loop *hms_loop_new(struct hms_log *log)
     struct hms_loop *loop = hms_calloc(1, sizeof(*loop));
 
     loop->log = log;
-    if (uv_loop_init(&loop->uv) != 0)
+    if (uv_loop_init(&loop->uv) != 0 || uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME) != 0)
         abort();
     return loop;
 }
@@ -42,7 +49,7 @@ uv_loop_t *hms_loop_uv(struct hms_loop *loop)
 static void begin_stop(struct hms_loop *loop)
 {
     loop->stopping = 1;
-    uv_close((uv_handle_t *)&loop->lag_timer, NULL);
+    uv_close((uv_handle_t *)&loop->turn_end, NULL);
     /* The signal handles stay, unreferenced, to catch an impatient second signal. */
     loop->on_stop(loop->arg);
 }
@@ -58,16 +65,16 @@ static void on_signal(uv_signal_t *handle, int number)
     begin_stop(loop);
 }
 
-static void on_lag_timer(uv_timer_t *timer)
+static void on_turn_end(uv_prepare_t *turn_end)
 {
-    struct hms_loop *loop = timer->data;
+    struct hms_loop *loop = turn_end->data;
     int64_t now_ns = hms_clock_mono_ns();
-    double lag_ms = (double)(now_ns - loop->lag_due_ns) / 1e6;
+    uint64_t idle_ns = uv_metrics_idle_time(&loop->uv);
+    int64_t busy_ns = now_ns - loop->turned_ns - (int64_t)(idle_ns - loop->idle_ns);
 
-    if (lag_ms > loop->lag_max_ms)
-        loop->lag_max_ms = lag_ms;
-    loop->lag_due_ns = now_ns + LAG_PERIOD_MS * INT64_C(1000000);
-    uv_timer_start(timer, on_lag_timer, LAG_PERIOD_MS, 0);
+    hms_peak_note(&loop->lag_ms, now_ns / NS_PER_MS, (double)busy_ns / NS_PER_MS);
+    loop->turned_ns = now_ns;
+    loop->idle_ns = idle_ns;
 }
 
 static void watch_signal(struct hms_loop *loop, uv_signal_t *handle, int number)
@@ -85,22 +92,19 @@ void hms_loop_run(struct hms_loop *loop, void (*on_stop)(void *arg), void *arg)
     signal(SIGPIPE, SIG_IGN);
     watch_signal(loop, &loop->on_int, SIGINT);
     watch_signal(loop, &loop->on_term, SIGTERM);
-    uv_timer_init(&loop->uv, &loop->lag_timer);
-    loop->lag_timer.data = loop;
-    loop->lag_due_ns = hms_clock_mono_ns() + LAG_PERIOD_MS * INT64_C(1000000);
-    uv_timer_start(&loop->lag_timer, on_lag_timer, LAG_PERIOD_MS, 0);
+    uv_prepare_init(&loop->uv, &loop->turn_end);
+    loop->turn_end.data = loop;
+    loop->turned_ns = hms_clock_mono_ns();
+    uv_prepare_start(&loop->turn_end, on_turn_end);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     uv_close((uv_handle_t *)&loop->on_int, NULL);
     uv_close((uv_handle_t *)&loop->on_term, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
-double hms_loop_lag_max_ms(struct hms_loop *loop)
+double hms_loop_lag_max_ms(const struct hms_loop *loop)
 {
-    double most_ms = loop->lag_max_ms;
-
-    loop->lag_max_ms = 0;
-    return most_ms;
+    return hms_peak_get(&loop->lag_ms, hms_clock_mono_ms());
 }
 
 static void count_handle(uv_handle_t *handle, void *count)

@@ -23,8 +23,11 @@ uv_loop_t *hms_loop_uv(struct hms_loop *loop);
  */
 void hms_loop_run(struct hms_loop *loop, void (*on_stop)(void *arg), void *arg);
 
-/* How late a 100 ms timer of the loop came at most since the previous call, in milliseconds. */
-double hms_loop_lag_max_ms(struct hms_loop *loop);
+/*
+ * How long at most whatever came had to wait for one turn of the loop to end, in milliseconds,
+ * within the last ten minutes (HMS_PEAK_MINUTES). Reading it changes nothing.
+ */
+double hms_loop_lag_max_ms(const struct hms_loop *loop);
 
 /* Releases the loop. Returns the number of handles that were still open: 0 unless there is a bug.
  */

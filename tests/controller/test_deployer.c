@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "../wait.h"
 #include "controller/deployer.h"
 #include "controller/dispatcher.h"
 #include "controller/gather.h"
@@ -25,9 +26,8 @@
 #include "core/loop.h"
 #include "scripted_manager.h"
 
-#define A           "10.0.0.1"
-#define B           "10.0.0.2"
-#define DEADLINE_MS 20000
+#define A "10.0.0.1"
+#define B "10.0.0.2"
 
 /* Nobody listens there. */
 #define NOWHERE "'docker':'tcp://127.0.0.1:1'"
@@ -48,15 +48,6 @@ struct world {
     json_t *body;
     int closed;
 };
-
-#define WAIT(world, condition)                                                                     \
-    do {                                                                                           \
-        int64_t until_ms = hms_clock_mono_ms() + DEADLINE_MS;                                      \
-        while (!(condition)) {                                                                     \
-            assert_true(hms_clock_mono_ms() < until_ms);                                           \
-            uv_run((world)->uv, UV_RUN_ONCE);                                                      \
-        }                                                                                          \
-    } while (0)
 
 static void on_change(void *arg)
 {
@@ -129,10 +120,10 @@ static void world_free(struct world *world)
     hms_gather_close(world->gather, on_closed, world);
     hms_dispatcher_stop(world->dispatcher);
     hms_deployer_close(world->deployer, on_closed, world);
-    WAIT(world, world->closed == 2);
+    WAIT(world->uv, world->closed == 2);
     hms_roster_close(world->roster, on_closed, world);
     hms_bus_close(world->bus, on_closed, world);
-    WAIT(world, world->closed == 4);
+    WAIT(world->uv, world->closed == 4);
     hms_dispatcher_free(world->dispatcher);
     hms_registry_free(world->registry);
     assert_int_equal(hms_loop_free(world->loop), 0);
@@ -191,7 +182,7 @@ static void begin(struct world *world, const char *text)
 static void command(struct world *world, const char *text)
 {
     begin(world, text);
-    WAIT(world, world->answered == 1);
+    WAIT(world->uv, world->answered == 1);
 }
 
 static void expect(struct world *world, enum hms_verdict verdict, const char *text)
@@ -277,7 +268,7 @@ static void what_nobody_waits_for_is_tried_on(void **state)
 
     expect(world, HMS_VERDICT_ACCEPTED,
            "{'command':'add_host','address':'" A "','async':true," NOWHERE "}");
-    WAIT(world, json_is_object(shown(world, "error")));
+    WAIT(world->uv, json_is_object(shown(world, "error")));
     assert_string_equal(hms_json_string(shown(world, "error"), "step"), "reach");
     assert_string_equal(json_string_value(shown(world, "membership")), "joining");
     /* A host of which nothing is known to be there is not left either while it cannot be reached.
@@ -301,7 +292,7 @@ static void one_thing_at_a_time(void **state)
     assert_int_equal(second.verdict, HMS_VERDICT_CONFLICT);
     json_decref(second.body);
     json_decref(message);
-    WAIT(world, world->answered == 1);
+    WAIT(world->uv, world->answered == 1);
     assert_int_equal(world->verdict, HMS_VERDICT_SILENT);
 }
 
@@ -381,7 +372,7 @@ static void closing_tells_who_waits(void **state)
     hms_deployer_close(world->deployer, on_closed, world);
     assert_int_equal(world->answered, 1);
     assert_int_equal(world->verdict, HMS_VERDICT_STOPPING);
-    WAIT(world, world->closed == 1);
+    WAIT(world->uv, world->closed == 1);
     world->deployer =
         hms_deployer_new(world->uv, world->log, world->bus, world->registry, world->gather,
                          world->roster, &(struct hms_deployer_options){.silence_ms = 1});
@@ -408,12 +399,12 @@ static void strangers_are_taken_in_and_forgotten(void **state)
 
     scripted_open(&manager, world->bus, A);
     scripted_notify(&manager, "live");
-    WAIT(world, hms_registry_find(world->registry, A) != NULL);
+    WAIT(world->uv, hms_registry_find(world->registry, A) != NULL);
     assert_string_equal(json_string_value(shown(world, "membership")), "stranger");
     expect(world, HMS_VERDICT_OK, "{'command':'remove_host','address':'" A "'}");
     assert_null(hms_registry_find(world->registry, A));
     scripted_notify(&manager, "live");
-    WAIT(world, hms_registry_find(world->registry, A) != NULL);
+    WAIT(world->uv, hms_registry_find(world->registry, A) != NULL);
     scripted_close(&manager);
 }
 
@@ -426,7 +417,7 @@ static void a_host_goes_while_it_is_asked(void **state)
     scripted_open(&manager, world->bus, A);
     manager.hold = 1;
     scripted_notify(&manager, "update");
-    WAIT(world, manager.held_count == 1);
+    WAIT(world->uv, manager.held_count == 1);
     begin(world, "{'command':'get_all_containers'}");
     assert_int_equal(world->answered, 0);
     hms_gather_forget(world->gather, hms_registry_find(world->registry, A));
@@ -471,7 +462,7 @@ static void strangers_are_refused(void **state)
     scripted_open(&b, world->bus, B);
     scripted_notify(&b, "live");
     scripted_notify(&a, "live");
-    WAIT(world, hms_registry_find(world->registry, A)->notifications > 0);
+    WAIT(world->uv, hms_registry_find(world->registry, A)->notifications > 0);
     assert_null(hms_registry_find(world->registry, B));
     expect(world, HMS_VERDICT_OK, "{'command':'get_hosts'}");
     refused = json_object_get(json_object_get(world->body, "description"), "refused");
@@ -480,7 +471,7 @@ static void strangers_are_refused(void **state)
     assert_int_equal(hms_gather_drops(world->gather)->strangers, 1);
     expect(world, HMS_VERDICT_CREATED, "{'command':'add_host','address':'" B "','docker':'none'}");
     scripted_notify(&b, "live");
-    WAIT(world, hms_registry_find(world->registry, B)->notifications > 0);
+    WAIT(world->uv, hms_registry_find(world->registry, B)->notifications > 0);
     scripted_close(&a);
     scripted_close(&b);
     world_free(world);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "../wait.h"
 #include "controller/dispatcher.h"
 #include "controller/gather.h"
 #include "controller/notice.h"
@@ -19,10 +20,9 @@
 #include "core/log.h"
 #include "scripted_manager.h"
 
-#define DEADLINE_MS 20000
-#define REPLY_MS    300
-#define A           "10.0.0.1"
-#define B           "10.0.0.2"
+#define REPLY_MS 300
+#define A        "10.0.0.1"
+#define B        "10.0.0.2"
 
 struct world {
     uv_loop_t loop;
@@ -106,15 +106,6 @@ static int teardown(void **state)
 }
 
 /* Runs the loop until the condition holds; fails at the deadline. */
-#define WAIT(world, condition)                                                                     \
-    do {                                                                                           \
-        int64_t until_ms = hms_clock_mono_ms() + DEADLINE_MS;                                      \
-        while (!(condition)) {                                                                     \
-            assert_true(hms_clock_mono_ms() < until_ms);                                           \
-            uv_run(&(world)->loop, UV_RUN_ONCE);                                                   \
-        }                                                                                          \
-    } while (0)
-
 static void on_result(void *arg, const struct hms_dispatcher_result *result)
 {
     struct world *world = arg;
@@ -138,7 +129,7 @@ static void run(struct world *world, json_t *message)
     int before = world->results;
 
     start(world, message);
-    WAIT(world, world->results > before);
+    WAIT(&world->loop, world->results > before);
 }
 
 static json_t *command(const char *name, const char *address, const char *container)
@@ -161,7 +152,7 @@ static void both_are_known(struct world *world)
 {
     scripted_notify(&world->a, "live");
     scripted_notify(&world->b, "live");
-    WAIT(world, is_updated(world, A) && is_updated(world, B));
+    WAIT(&world->loop, is_updated(world, A) && is_updated(world, B));
 }
 
 static void an_update_is_gathered(void **state)
@@ -170,7 +161,7 @@ static void an_update_is_gathered(void **state)
 
     assert_int_equal(hms_gather_health(world->gather), HMS_GATHER_STARTING);
     scripted_notify(&world->a, "update");
-    WAIT(world, is_updated(world, A));
+    WAIT(&world->loop, is_updated(world, A));
     assert_int_equal(hms_gather_health(world->gather), HMS_GATHER_HEALTHY);
     assert_int_equal(world->a.asks, 1);
     assert_int_equal(world->b.asks, 0);
@@ -186,7 +177,7 @@ static void many_updates_are_one_question(void **state)
 
     for (i = 0; i < 100; i++)
         scripted_notify(&world->a, "update");
-    WAIT(world, is_updated(world, A));
+    WAIT(&world->loop, is_updated(world, A));
     assert_true(world->a.asks <= 3);
 }
 
@@ -196,10 +187,10 @@ static void a_silent_manager_is_asked_again(void **state)
 
     world->a.hold = 1;
     scripted_notify(&world->a, "live");
-    WAIT(world, host(world, A) != NULL && host(world, A)->asks_failed >= 2);
+    WAIT(&world->loop, host(world, A) != NULL && host(world, A)->asks_failed >= 2);
     assert_int_equal(host(world, A)->state, HMS_HOST_STALE);
     world->a.hold = 0;
-    WAIT(world, is_updated(world, A));
+    WAIT(&world->loop, is_updated(world, A));
     assert_int_equal(host(world, A)->state, HMS_HOST_ONLINE);
 }
 
@@ -246,7 +237,7 @@ static void a_pushes(struct world *world)
     world->a.epoch = 7;
     world->a.version = 1;
     scripted_live(&world->a, 10000);
-    WAIT(world, host(world, A) != NULL && is_updated(world, A));
+    WAIT(&world->loop, host(world, A) != NULL && is_updated(world, A));
     assert_int_equal(world->a.asks, 1);
 }
 
@@ -260,11 +251,11 @@ static void what_is_pushed_needs_no_question(void **state)
         const char *word = i % 2 == 0 ? "exited" : "running";
 
         scripted_push(&world->a, "aaaa11112222", word, 0);
-        WAIT(world, is_state(world, A, "aaaa11112222", word));
+        WAIT(&world->loop, is_state(world, A, "aaaa11112222", word));
         assert_true(is_updated(world, A));
     }
     scripted_live(&world->a, 10000);
-    WAIT(world, host(world, A)->notifications == 12);
+    WAIT(&world->loop, host(world, A)->notifications == 12);
     assert_true(is_updated(world, A));
     assert_int_equal(world->a.asks, 1);
     assert_int_equal(host(world, A)->sync.content.version, 11);
@@ -277,15 +268,30 @@ static void what_was_lost_is_asked_for(void **state)
     a_pushes(world);
     scripted_push(&world->a, "aaaa11112222", "exited", 1);
     scripted_push(&world->a, "aaaa99992222", "running", 0);
-    WAIT(world, is_state(world, A, "aaaa99992222", "running"));
+    WAIT(&world->loop, is_state(world, A, "aaaa99992222", "running"));
     assert_true(is_state(world, A, "aaaa11112222", "exited"));
     assert_int_equal(world->a.asks, 2);
     assert_int_equal(hms_gather_drops(world->gather)->gaps, 1);
     /* Of the last one only a sign of life tells. */
     scripted_push(&world->a, "aaaa11112222", "running", 1);
     scripted_live(&world->a, 10000);
-    WAIT(world, is_state(world, A, "aaaa11112222", "running"));
+    WAIT(&world->loop, is_state(world, A, "aaaa11112222", "running"));
     assert_int_equal(world->a.asks, 3);
+}
+
+static void two_managers_of_one_address_are_noticed(void **state)
+{
+    struct world *world = *state;
+
+    a_pushes(world);
+    world->a.epoch = 8;
+    scripted_live(&world->a, 10000);
+    WAIT(&world->loop, host(world, A)->sync.content.epoch == 8 && is_updated(world, A));
+    assert_int_equal(hms_gather_drops(world->gather)->rivals, 0);
+    world->a.epoch = 7;
+    scripted_live(&world->a, 10000);
+    WAIT(&world->loop, host(world, A)->sync.content.epoch == 7 && is_updated(world, A));
+    assert_int_equal(hms_gather_drops(world->gather)->rivals, 1);
 }
 
 static void a_new_life_is_asked_for(void **state)
@@ -297,7 +303,7 @@ static void a_new_life_is_asked_for(void **state)
     world->a.version = 0;
     json_object_del(world->a.content, "aaaa99992222");
     scripted_push(&world->a, "aaaa11112222", "exited", 0);
-    WAIT(world, is_updated(world, A) && json_object_size(host(world, A)->content) == 1);
+    WAIT(&world->loop, is_updated(world, A) && json_object_size(host(world, A)->content) == 1);
     assert_int_equal(world->a.asks, 2);
     assert_true(is_state(world, A, "aaaa11112222", "exited"));
 }
@@ -308,9 +314,9 @@ static void pulling_takes_an_update_for_a_flag(void **state)
 
     a_pushes(world);
     scripted_push(&world->a, "aaaa11112222", "exited", 0);
-    WAIT(world, !is_updated(world, A));
+    WAIT(&world->loop, !is_updated(world, A));
     assert_true(is_state(world, A, "aaaa11112222", "running"));
-    WAIT(world, is_updated(world, A));
+    WAIT(&world->loop, is_updated(world, A));
     assert_true(is_state(world, A, "aaaa11112222", "exited"));
     assert_int_equal(world->a.asks, 2);
     teardown((void **)&world);
@@ -391,11 +397,11 @@ static void a_silent_host_is_offline_and_asked_when_it_returns(void **state)
 
     a_pushes(world);
     scripted_live(&world->a, HMS_SYNC_PERIOD_MIN_MS);
-    WAIT(world, host(world, A)->state == HMS_HOST_STALE);
-    WAIT(world, host(world, A)->state == HMS_HOST_OFFLINE);
+    WAIT(&world->loop, host(world, A)->state == HMS_HOST_STALE);
+    WAIT(&world->loop, host(world, A)->state == HMS_HOST_OFFLINE);
     assert_int_equal(json_object_size(host(world, A)->content), 2);
     scripted_live(&world->a, 10000);
-    WAIT(world, host(world, A)->state == HMS_HOST_ONLINE && is_updated(world, A));
+    WAIT(&world->loop, host(world, A)->state == HMS_HOST_ONLINE && is_updated(world, A));
     assert_int_equal(world->a.asks, 2);
 }
 
@@ -406,9 +412,9 @@ static void hosts_are_stale_while_the_bus_is_down(void **state)
 
     a_pushes(world);
     scripted_notify(&world->b, "live");
-    WAIT(world, host(world, B) != NULL && is_updated(world, B));
+    WAIT(&world->loop, host(world, B) != NULL && is_updated(world, B));
     scripted_live(&world->a, HMS_SYNC_PERIOD_MIN_MS);
-    WAIT(world, host(world, A)->sync.period_ms == HMS_SYNC_PERIOD_MIN_MS);
+    WAIT(&world->loop, host(world, A)->sync.period_ms == HMS_SYNC_PERIOD_MIN_MS);
     hms_bus_set_contact(world->bus, HMS_BUS_DOWN);
     assert_int_equal(host(world, A)->state, HMS_HOST_STALE);
     assert_int_equal(host(world, B)->state, HMS_HOST_STALE);
@@ -422,10 +428,10 @@ static void hosts_are_stale_while_the_bus_is_down(void **state)
     uv_sleep(2); /* so that it returns later than they were heard */
     uv_update_time(&world->loop);
     hms_bus_set_contact(world->bus, HMS_BUS_READY);
-    assert_int_equal(host(world, A)->state, HMS_HOST_STALE); /* not heard of yet */
-    WAIT(world, host(world, B)->state == HMS_HOST_ONLINE);   /* B tells no version: asked */
+    assert_int_equal(host(world, A)->state, HMS_HOST_STALE);      /* not heard of yet */
+    WAIT(&world->loop, host(world, B)->state == HMS_HOST_ONLINE); /* B tells no version: asked */
     assert_true(world->b.asks > asks);
-    WAIT(world, host(world, A)->state == HMS_HOST_OFFLINE || is_updated(world, A));
+    WAIT(&world->loop, host(world, A)->state == HMS_HOST_OFFLINE || is_updated(world, A));
 }
 
 static void health_waits_for_every_host(void **state)
@@ -435,11 +441,11 @@ static void health_waits_for_every_host(void **state)
     world->b.hold = 1;
     scripted_notify(&world->a, "live");
     scripted_notify(&world->b, "live");
-    WAIT(world, world->b.held_count == 1 && is_updated(world, A));
+    WAIT(&world->loop, world->b.held_count == 1 && is_updated(world, A));
     assert_int_equal(hms_gather_health(world->gather), HMS_GATHER_STARTING);
     world->b.hold = 0;
     scripted_release(&world->b);
-    WAIT(world, is_updated(world, B));
+    WAIT(&world->loop, is_updated(world, B));
     assert_int_equal(hms_gather_health(world->gather), HMS_GATHER_HEALTHY);
 }
 
@@ -460,7 +466,7 @@ static void health_needs_contact(void **state)
 static void health_does_not_need_hosts(void **state)
 {
     struct world *world = *state;
-    int64_t until_ms = hms_clock_mono_ms() + DEADLINE_MS;
+    int64_t until_ms = hms_clock_mono_ms() + WAIT_DEADLINE_MS;
 
     assert_int_equal(hms_gather_health(world->gather), HMS_GATHER_STARTING);
     while (hms_gather_health(world->gather) != HMS_GATHER_HEALTHY) {
@@ -478,7 +484,7 @@ static void a_read_asks_a_pending_host_first(void **state)
     json_object_set_new(json_object_get(world->a.content, "aaaa11112222"), "name",
                         json_string("new"));
     scripted_notify(&world->a, "update");
-    WAIT(world, hms_sync_is_pending(&host(world, A)->sync));
+    WAIT(&world->loop, hms_sync_is_pending(&host(world, A)->sync));
     run(world, command("get_host_containers", A, NULL));
     assert_int_equal(world->verdict, HMS_VERDICT_OK);
     assert_string_equal(json_string_value(hms_json_path(world->body, "description", "content",
@@ -495,15 +501,15 @@ static void an_update_during_the_question_is_not_missed(void **state)
     a = host(world, A);
     world->a.hold = 1;
     scripted_notify(&world->a, "update");
-    WAIT(world, world->a.held_count == 1);
+    WAIT(&world->loop, world->a.held_count == 1);
     scripted_notify(&world->a, "update");
-    WAIT(world, a->sync.again);
+    WAIT(&world->loop, a->sync.again);
     start(world, command("get_host_containers", A, NULL));
     scripted_release(&world->a);
-    WAIT(world, world->a.held_count == 1); /* asked once more, the read still waits */
+    WAIT(&world->loop, world->a.held_count == 1); /* asked once more, the read still waits */
     assert_int_equal(world->results, 0);
     scripted_release(&world->a);
-    WAIT(world, world->results == 1);
+    WAIT(&world->loop, world->results == 1);
     assert_int_equal(world->verdict, HMS_VERDICT_OK);
 }
 
@@ -514,7 +520,7 @@ static void a_read_of_a_silent_host_tells_the_last_known(void **state)
     both_are_known(world);
     world->a.hold = 1;
     scripted_notify(&world->a, "update");
-    WAIT(world, hms_sync_is_pending(&host(world, A)->sync));
+    WAIT(&world->loop, hms_sync_is_pending(&host(world, A)->sync));
     run(world, command("get_all_containers", NULL, NULL));
     assert_int_equal(world->verdict, HMS_VERDICT_OK);
     assert_int_equal(json_array_size(json_object_get(world->body, "description")), 2);
@@ -530,7 +536,7 @@ static void a_host_that_never_answered_has_nothing_to_read(void **state)
 
     world->a.hold = 1;
     scripted_notify(&world->a, "live");
-    WAIT(world, host(world, A) != NULL);
+    WAIT(&world->loop, host(world, A) != NULL);
     run(world, command("get_host_containers", A, NULL));
     assert_int_equal(world->verdict, HMS_VERDICT_SILENT);
     assert_string_equal(hms_json_string(world->body, "type"), "unreachable");
@@ -674,13 +680,13 @@ static void commands_are_bounded(void **state)
     both_are_known(world);
     world->a.hold = 1;
     scripted_notify(&world->a, "update");
-    WAIT(world, hms_sync_is_pending(&host(world, A)->sync));
+    WAIT(&world->loop, hms_sync_is_pending(&host(world, A)->sync));
     for (i = 0; i < HMS_DISPATCHER_COMMANDS_MAX; i++)
         start(world, command("get_host_containers", A, NULL));
     assert_int_equal(world->results, 0);
     start(world, command("get_host_containers", A, NULL));
     assert_int_equal(world->verdict, HMS_VERDICT_BUSY);
-    WAIT(world, world->results == HMS_DISPATCHER_COMMANDS_MAX + 1);
+    WAIT(&world->loop, world->results == HMS_DISPATCHER_COMMANDS_MAX + 1);
 }
 
 static void stopping_ends_what_is_under_way(void **state)
@@ -690,10 +696,10 @@ static void stopping_ends_what_is_under_way(void **state)
     both_are_known(world);
     world->a.hold = world->b.hold = 1;
     start(world, json_pack("{s:s, s:i}", "command", "change_all_threshold", "threshold", 1));
-    WAIT(world, world->a.held_count == 1 && world->b.held_count == 1);
+    WAIT(&world->loop, world->a.held_count == 1 && world->b.held_count == 1);
     start(world, command("add_container", A, "web"));
     scripted_notify(&world->a, "update");
-    WAIT(world, hms_sync_is_pending(&host(world, A)->sync));
+    WAIT(&world->loop, hms_sync_is_pending(&host(world, A)->sync));
     start(world, command("add_container", A, "db"));
     assert_int_equal(world->results, 0);
     /* The teardown closes, and looks whether every command has got its result. */
@@ -710,6 +716,7 @@ int main(void)
         TEST(bad_notifications_are_dropped),
         TEST(what_is_pushed_needs_no_question),
         TEST(what_was_lost_is_asked_for),
+        TEST(two_managers_of_one_address_are_noticed),
         TEST(a_new_life_is_asked_for),
         cmocka_unit_test(pulling_takes_an_update_for_a_flag),
         TEST(what_is_wrong_or_old_changes_nothing),

@@ -18,9 +18,10 @@
 #include "core/bus_local.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/loop.h"
 
 struct world {
-    uv_loop_t loop;
+    struct hms_loop *loop;
     struct hms_bus *bus;
     struct hms_registry *registry;
     struct hms_gather *gather;
@@ -38,19 +39,21 @@ static int setup(void **state)
     struct world *world = hms_calloc(1, sizeof(*world));
     struct hms_standby_parts standby;
     struct hms_platform_sources sources;
+    uv_loop_t *uv;
 
-    uv_loop_init(&world->loop);
-    world->bus = hms_bus_local_new(&world->loop);
+    world->loop = hms_loop_new(NULL);
+    uv = hms_loop_uv(world->loop);
+    world->bus = hms_bus_local_new(uv);
     world->registry = hms_registry_new();
-    world->gather =
-        hms_gather_new(&world->loop, NULL, world->bus, world->registry, &options, nobody, NULL);
+    world->gather = hms_gather_new(uv, NULL, world->bus, world->registry, &options, nobody, NULL);
     standby = (struct hms_standby_parts){
-        .loop = &world->loop, .bus = world->bus, .gather = world->gather, .address = "10.0.0.9"};
+        .loop = uv, .bus = world->bus, .gather = world->gather, .address = "10.0.0.9"};
     world->standby = hms_standby_new(&standby, NULL, NULL);
     sources = (struct hms_platform_sources){.registry = world->registry,
                                             .gather = world->gather,
                                             .standby = world->standby,
-                                            .bus = world->bus};
+                                            .bus = world->bus,
+                                            .loop = world->loop};
     world->platform = hms_platform_new(&sources, 0);
     *state = world;
     return 0;
@@ -65,8 +68,8 @@ static int teardown(void **state)
     hms_gather_free(world->gather);
     hms_registry_free(world->registry);
     hms_bus_close(world->bus, nobody, NULL);
-    uv_run(&world->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&world->loop), 0);
+    uv_run(hms_loop_uv(world->loop), UV_RUN_DEFAULT);
+    assert_int_equal(hms_loop_free(world->loop), 0);
     free(world);
     return 0;
 }
@@ -103,6 +106,8 @@ static void nothing_is_known_at_first(void **state)
         json_is_null(hms_json_path(body, "description", "availability", "last_24h_pct", NULL)));
     assert_true(real_at(body, "hosts", "total") == 0);
     assert_true(real_at(body, "monitoring", "messages_per_s") == 0);
+    assert_true(
+        json_is_real(hms_json_path(body, "description", "controller", "loop_lag_max_ms", NULL)));
     json_decref(body);
 }
 

@@ -224,6 +224,21 @@ static void too_many_containers_are_refused(void **state)
     json_decref(message);
 }
 
+/* However often it is told, a container goes once. */
+static void a_container_goes_once(void **state)
+{
+    struct hms_host *host = enter(*state, ADDRESS);
+    json_t *removed = parse("['aaaa11112222','aaaa11112222','aaaa11112222','unknown']");
+    json_t *changed = parse("{'dddd':{},'eeee':{}}");
+
+    assert_int_equal(take(*state, host, answer), HMS_OK);
+    assert_int_equal(hms_host_count_after(host, removed, changed), 4 - 1 + 2);
+    hms_host_change(host, removed, changed);
+    assert_int_equal(json_object_size(host->content), 4 - 1 + 2);
+    json_decref(removed);
+    json_decref(changed);
+}
+
 static void who_is_up(void **state)
 {
     const struct hms_totals *totals = &hms_registry_totals(*state)->containers;
@@ -390,6 +405,7 @@ int main(void)
         TEST(containers_are_resolved),
         TEST(wrong_answers_leave_the_host_as_it_was),
         TEST(too_many_containers_are_refused),
+        TEST(a_container_goes_once),
         TEST(who_is_up),
         TEST(states_of_a_host),
         TEST(text_follows_the_content),

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "../wait.h"
 #include "controller/controller.h"
 #include "core/alloc.h"
 #include "core/buffer.h"
@@ -21,12 +22,11 @@
 #include "core/loop.h"
 #include "scripted_manager.h"
 
-#define DEADLINE_MS 20000
-#define REPLY_MS    500
-#define A           "10.0.0.1"
-#define B           "10.0.0.2"
-#define TOKEN       "0123456789abcdef"
-#define AS_JSON     "Content-Type: application/json\r\n"
+#define REPLY_MS 500
+#define A        "10.0.0.1"
+#define B        "10.0.0.2"
+#define TOKEN    "0123456789abcdef"
+#define AS_JSON  "Content-Type: application/json\r\n"
 
 struct world {
     struct hms_loop *loop;
@@ -115,21 +115,12 @@ static void client_send(struct world *world, struct client *client, const char *
 }
 
 /* Runs the loop until the condition holds; fails at the deadline. */
-#define WAIT(world, condition)                                                                     \
-    do {                                                                                           \
-        int64_t until_ms = hms_clock_mono_ms() + DEADLINE_MS;                                      \
-        while (!(condition)) {                                                                     \
-            assert_true(hms_clock_mono_ms() < until_ms);                                           \
-            uv_run((world)->uv, UV_RUN_ONCE);                                                      \
-        }                                                                                          \
-    } while (0)
-
 static void client_finish(struct world *world, struct client *client)
 {
     char error[HMS_JSON_ERROR_SIZE];
     const char *body;
 
-    WAIT(world, client->done);
+    WAIT(world->uv, client->done);
     assert_non_null(client->answer.data);
     assert_int_equal(sscanf(client->answer.data, "HTTP/1.1 %d ", &client->status), 1);
     body = strstr(client->answer.data, "\r\n\r\n");
@@ -219,9 +210,9 @@ static int teardown(void **state)
         hms_controller_close(world->controller, on_closed, world);
     scripted_close(&world->a);
     scripted_close(&world->b);
-    WAIT(world, world->closed == 1);
+    WAIT(world->uv, world->closed == 1);
     hms_bus_close(world->bus, on_closed, world);
-    WAIT(world, world->closed == 2);
+    WAIT(world->uv, world->closed == 2);
     assert_int_equal(hms_loop_free(world->loop), 0);
     json_decref(world->reply);
     hms_log_free(world->log);
@@ -247,7 +238,7 @@ static void both_are_known(struct world *world)
 
     scripted_notify(&world->a, "live");
     scripted_notify(&world->b, "live");
-    WAIT(world, is_healthy(world));
+    WAIT(world->uv, is_healthy(world));
     ask(world, &client, "GET", "/containers", "", "");
     assert_int_equal(json_array_size(json_object_get(client.body, "description")), 2);
     client_clear(&client);
@@ -262,7 +253,7 @@ static void health_follows_the_first_content(void **state)
     expect(world, 200, "GET", "/containers", "", "");
     assert_false(is_healthy(world));
     scripted_notify(&world->a, "live");
-    WAIT(world, is_healthy(world));
+    WAIT(world->uv, is_healthy(world));
 }
 
 static void reads_tell_the_content(void **state)
@@ -466,7 +457,7 @@ static void an_unchanged_answer_is_not_sent_again(void **state)
     expect(world, 304, "GET", "/containers/" A "/web", header, "");
     expect(world, 404, "GET", "/containers/" A "/mail", header, "");
     scripted_notify(&world->a, "update");
-    WAIT(world, world->a.asks == 2);
+    WAIT(world->uv, world->a.asks == 2);
     expect(world, 200, "GET", "/containers", header, "");
     free(header);
 }
@@ -512,8 +503,8 @@ static void the_bus_is_another_door(void **state)
     both_are_known(world);
     hms_bus_request(world->bus, HMS_BUS_CONTROLLER, "10.0.0.9",
                     json_pack("{s:s, s:s}", "command", "get_host_containers", "address", A),
-                    DEADLINE_MS, on_bus_reply, world);
-    WAIT(world, world->replies == 1);
+                    WAIT_DEADLINE_MS, on_bus_reply, world);
+    WAIT(world->uv, world->replies == 1);
     assert_true(
         json_equal(hms_json_path(world->reply, "description", "content", NULL), world->a.content));
 }
@@ -526,12 +517,12 @@ static void closing_answers_what_is_under_way(void **state)
     both_are_known(world);
     world->a.hold = 1;
     client_send(world, &client, "PUT", "/containers/" A "/web", "", "");
-    WAIT(world, world->a.order[0] != '\0');
+    WAIT(world->uv, world->a.order[0] != '\0');
     hms_controller_close(world->controller, on_closed, world);
     client_finish(world, &client);
     assert_int_equal(client.status, 503);
     client_clear(&client);
-    WAIT(world, world->closed == 1);
+    WAIT(world->uv, world->closed == 1);
     world->controller = NULL;
 }
 
@@ -555,7 +546,7 @@ static void a_token_guards_everything_but_health(void **state)
     expect(world, 200, "GET", "/containers",
            "Host: hms.example\r\nAuthorization: Bearer " TOKEN "\r\n", "");
     scripted_notify(&world->a, "live");
-    WAIT(world, is_healthy(world));
+    WAIT(world->uv, is_healthy(world));
     teardown((void **)&world);
 }
 

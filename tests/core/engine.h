@@ -216,4 +216,32 @@ static void run_until(struct fixture *fixture, const int *count, int wanted, con
     }
 }
 
+/* For tests of a group around the_engine: a fixture with a client at that socket, and its end. */
+__attribute__((unused)) static int set_up_fixture(void **state, const char *socket)
+{
+    struct fixture *fixture;
+
+    if (the_engine == NULL)
+        return 0;
+    engine_do(the_engine, "clear");
+    fixture = fixture_new(the_engine);
+    fixture_connect(fixture, socket);
+    *state = fixture;
+    return 0;
+}
+
+__attribute__((unused)) static int tear_down_fixture(void **state)
+{
+    if (*state != NULL)
+        fixture_free(*state);
+    return 0;
+}
+
+__attribute__((unused)) static struct fixture *fixture_of(void **state)
+{
+    if (*state == NULL)
+        skip(); /* engines need root */
+    return *state;
+}
+
 #endif

@@ -2,6 +2,7 @@
  * The bus over a real RabbitMQ: messages of every kind and size, what is not for us, outages, TLS,
  * and who holds a name. Needs root for the broker's namespaces.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -171,6 +172,48 @@ static void large_messages_go_both_ways(void **state)
     assert_true(hms_bus_peer_traffic(controller->bus, MANAGER_IP).bytes > 2 * size);
     assert_int_equal(hms_bus_peer_traffic(controller->bus, MANAGER_IP).messages, 4);
     free(text);
+}
+
+static json_t *message_with(size_t text_bytes)
+{
+    char *text = hms_malloc(text_bytes + 1);
+    json_t *large = message("large");
+
+    memset(text, 'x', text_bytes);
+    text[text_bytes] = '\0';
+    json_object_set_new(large, "text", json_string(text));
+    free(text);
+    return large;
+}
+
+/* A broker from 4.0 on closes the channel on which it gets more; this one does so for the channels
+ * that are opened meanwhile. */
+static void what_no_broker_takes_is_not_sent(void **state)
+{
+    struct peer *controller, *manager;
+    struct world *world;
+
+    need_broker();
+    broker_do("ctl eval 'application:set_env(rabbit, max_message_size, 16777216).'");
+    world = joined(state, &controller, &manager);
+    broker_do("ctl eval 'application:set_env(rabbit, max_message_size, 134217728).'");
+    assert_int_equal(hms_bus_notify(controller->bus, HMS_BUS_MANAGER, MANAGER_IP,
+                                    message_with(HMS_BUS_AMQP_SENT_MAX_BYTES)),
+                     HMS_ELIMIT);
+    manager->keeps = 1;
+    ask(controller, MANAGER_IP, "give_content", LONG_MS);
+    until(world, &manager->heard, 1, "the request");
+    hms_bus_reply(manager->kept, message_with(HMS_BUS_AMQP_SENT_MAX_BYTES));
+    until(world, &controller->ok, 1, "the reply");
+    assert_string_equal(hms_json_string(controller->reply, "command"), "error");
+    assert_non_null(strstr(hms_json_string(controller->reply, "description"), "16777216"));
+    assert_int_equal(hms_bus_notify(controller->bus, HMS_BUS_MANAGER, MANAGER_IP,
+                                    message_with(HMS_BUS_AMQP_SENT_MAX_BYTES - 1000)),
+                     HMS_OK);
+    until(world, &manager->heard, 2, "the largest one");
+    assert_int_equal(hms_bus_troubles(controller->bus).disconnects, 0);
+    assert_int_equal(hms_bus_troubles(manager->bus).disconnects, 0);
+    assert_int_equal(hms_bus_troubles(manager->bus).refused, 1);
 }
 
 /* ---- what is not for us ---- */
@@ -411,34 +454,66 @@ static const char *in_folder(const char *name)
     return paths[next];
 }
 
+/* What peer 0 makes the log say, read while it is told. */
+struct hearsay {
+    int fds[2];
+    char text[8192];
+};
+
+static void hearsay_open(struct hearsay *hearsay, struct world *world)
+{
+    memset(hearsay, 0, sizeof(*hearsay));
+    assert_int_equal(pipe2(hearsay->fds, O_CLOEXEC | O_NONBLOCK), 0);
+    hms_log_free(world->log);
+    world->log = hms_log_new(hearsay->fds[1], HMS_LOG_TEXT, HMS_LOG_INFO);
+}
+
+/* Runs the loop for so long. */
+static void hear_for(struct hearsay *hearsay, struct world *world, int64_t span_ms)
+{
+    int64_t until_ms = hms_clock_mono_ms() + span_ms;
+    size_t length = strlen(hearsay->text);
+
+    while (hms_clock_mono_ms() < until_ms)
+        uv_run(&world->loop, UV_RUN_ONCE);
+    if (read(hearsay->fds[0], hearsay->text + length, sizeof(hearsay->text) - 1 - length) < 0)
+        assert_int_equal(errno, EAGAIN);
+}
+
+/* Runs the loop until the log has that. */
+static void hear(struct hearsay *hearsay, struct world *world, const char *wanted)
+{
+    int waiting;
+
+    for (waiting = 0; strstr(hearsay->text, wanted) == NULL; waiting++) {
+        if (waiting >= DEADLINE_MS / 10)
+            fail_msg("not '%s', but: %s", wanted, hearsay->text);
+        hear_for(hearsay, world, 10);
+    }
+}
+
+static void hearsay_close(struct hearsay *hearsay, struct world *world)
+{
+    close(hearsay->fds[0]);
+    hms_log_free(world->log);
+    world->log = NULL;
+    close(hearsay->fds[1]);
+}
+
 /* Fails at an attempt, and says so; the text is that of the log. */
 static void refused(void **state, struct hms_bus_amqp_options options, const char *why)
 {
     struct world *world = *state;
-    char text[8192] = "";
-    int fds[2], waiting = 0;
+    struct hearsay hearsay;
 
-    assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
-    hms_log_free(world->log);
-    world->log = hms_log_new(fds[1], HMS_LOG_TEXT, HMS_LOG_INFO);
+    hearsay_open(&hearsay, world);
     options.role = HMS_BUS_MANAGER;
     options.address = MANAGER_IP;
     peer_open(world, 0, options);
-    do {
-        int64_t next_ms = hms_clock_mono_ms() + 10;
-
-        while (hms_clock_mono_ms() < next_ms)
-            uv_run(&world->loop, UV_RUN_ONCE);
-        if (read(fds[0], text + strlen(text), sizeof(text) - 1 - strlen(text)) < 0)
-            waiting++;
-    } while (strstr(text, why) == NULL && waiting < DEADLINE_MS / 10);
-    if (strstr(text, why) == NULL || strstr(text, PASSWORD "\n") != NULL)
-        fail_msg("not '%s', but: %s", why, text);
+    hear(&hearsay, world, why);
+    assert_null(strstr(hearsay.text, PASSWORD "\n"));
     assert_int_equal(world->peers[0].ready, 0);
-    close(fds[0]);
-    hms_log_free(world->log);
-    world->log = NULL;
-    close(fds[1]);
+    hearsay_close(&hearsay, world);
 }
 
 static void wrong_passwords_are_told(void **state)
@@ -598,6 +673,45 @@ static void one_holds_a_name(void **state)
     broker_end();
 }
 
+/* Brokers from 4.3 on refuse queues that are neither durable nor exclusive. */
+static void what_is_left_at_the_broker_is_exclusive(void **state)
+{
+    struct peer *controller, *manager;
+    struct world *world = joined(state, &controller, &manager);
+
+    hms_bus_hold(controller->bus, "controller", on_hold, controller);
+    until(world, &controller->held, 1, "the hold");
+    assert_null(strstr(broker_do("ctl list_queues --no-table-headers exclusive"), "false"));
+}
+
+/* As long as nobody holds the name, one that stands by must say why it does. */
+static void a_name_that_may_not_be_held_is_told_once(void **state)
+{
+    struct world *world = *state;
+    struct hearsay hearsay;
+    struct peer *peer;
+
+    need_broker();
+    broker_do("ctl add_user poor secret");
+    broker_do("ctl set_permissions poor '^(health_system_exchange|amq[.]gen.*)$' '.*' '.*'");
+    hearsay_open(&hearsay, world);
+    peer = peer_open(world, 0,
+                     (struct hms_bus_amqp_options){.url = "amqp://poor@localhost",
+                                                   .password = "secret",
+                                                   .role = HMS_BUS_CONTROLLER,
+                                                   .address = CONTROLLER_IP});
+    hms_bus_hold(peer->bus, "controller", on_hold, peer);
+    hear(&hearsay, world, "ACCESS_REFUSED - access to queue 'hms.hold.controller'");
+    hear_for(&hearsay, world, 3000); /* it asks on */
+    assert_null(strstr(strstr(hearsay.text, "ACCESS_REFUSED") + 1, "ACCESS_REFUSED"));
+    broker_do("ctl set_permissions poor '.*' '.*' '.*'");
+    until(world, &peer->held, 1, "the hold once it may");
+    peer_close(peer);
+    until(world, &peer->closed, 1, "the end");
+    broker_do("ctl delete_user poor");
+    hearsay_close(&hearsay, world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -607,6 +721,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(silence_times_out, setup, teardown),
         cmocka_unit_test_setup_teardown(order_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(large_messages_go_both_ways, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_no_broker_takes_is_not_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(malformed_messages_are_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(nested_headers_do_no_harm, setup, teardown),
         cmocka_unit_test_setup_teardown(oversized_messages_are_dropped, setup, teardown),
@@ -625,6 +740,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(tls_refuses_a_strange_client, setup, teardown),
         cmocka_unit_test_setup_teardown(files_of_tls_are_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(one_holds_a_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_left_at_the_broker_is_exclusive, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_name_that_may_not_be_held_is_told_once, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, open_the_broker, close_the_broker);

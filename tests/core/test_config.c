@@ -431,6 +431,65 @@ static void test_bad_command_lines(void **state)
         assert_refused(cases[i].first, cases[i].second, cases[i].error);
 }
 
+/* A command of people: words beside flags, and no file. */
+static void test_operands(void **state)
+{
+    static const struct hms_option rows[] = {
+        {.name = "name",
+         .type = HMS_OPTION_STRING,
+         FIELD(name),
+         .group = "Names",
+         .metavar = "NAME",
+         .help = "what it is called",
+         .flag_only = 1},
+        {.name = "shared",
+         .type = HMS_OPTION_STRING,
+         FIELD(shared),
+         .group = "Names",
+         .metavar = "NAME",
+         .help = "what is set once"},
+    };
+    static const struct hms_config_spec people = {.command = "try",
+                                                  .summary = "Tries.",
+                                                  .all_commands = all_commands,
+                                                  .options = rows,
+                                                  .option_count = 2,
+                                                  .operands = "[WORD]...",
+                                                  .has_no_file = 1};
+    char *argv[] = {"try", "add", "--name", "n", "thing", "--", "--name", NULL};
+    char *with_file[] = {"try", "--config", "/nonexistent", NULL};
+    struct target target = {0};
+    struct hms_config *config;
+    const char *const *words;
+    FILE *nowhere = fopen("/dev/null", "w");
+    size_t count;
+    int status;
+
+    setenv("HMS_NAME", "from the environment", 1);
+    setenv("HMS_SHARED", "from the environment", 1);
+    setenv("HMS_CONFIG", "/nonexistent", 1);
+    assert_int_equal(hms_config_load(&config, &people, 7, argv, &target, nowhere, nowhere, &status),
+                     1);
+    words = hms_config_operands(config, &count);
+    assert_int_equal(count, 3);
+    assert_string_equal(words[0], "add");
+    assert_string_equal(words[1], "thing");
+    assert_string_equal(words[2], "--name");
+    assert_string_equal(target.name, "n");
+    assert_string_equal(target.shared, "from the environment");
+    hms_config_free(config);
+    assert_int_equal(hms_config_load(&config, &people, 1, argv, &target, nowhere, nowhere, &status),
+                     1);
+    hms_config_free(config);
+    assert_int_equal(
+        hms_config_load(&config, &people, 3, with_file, &target, nowhere, nowhere, &status), 0);
+    assert_int_equal(status, 2);
+    unsetenv("HMS_NAME");
+    unsetenv("HMS_SHARED");
+    unsetenv("HMS_CONFIG");
+    fclose(nowhere);
+}
+
 static void test_precedence(void **state)
 {
     struct run run;
@@ -709,6 +768,7 @@ int main(void)
         TEST(test_bad_values),
         TEST(test_hostile_text),
         TEST(test_bad_command_lines),
+        TEST(test_operands),
         TEST(test_precedence),
         TEST(test_losing_value_is_checked),
         TEST(test_environment),

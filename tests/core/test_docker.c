@@ -42,29 +42,7 @@ static void require(struct fixture *fixture, struct result *result, const char *
 
 static int set_up(void **state)
 {
-    struct fixture *fixture;
-
-    if (the_engine == NULL)
-        return 0;
-    engine_do(the_engine, "clear");
-    fixture = fixture_new(the_engine);
-    fixture_connect(fixture, "docker.sock");
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    if (*state != NULL)
-        fixture_free(*state);
-    return 0;
-}
-
-static struct fixture *fixture_of(void **state)
-{
-    if (*state == NULL)
-        skip(); /* an engine needs root */
-    return *state;
+    return set_up_fixture(state, "docker.sock");
 }
 
 static void inspect(struct fixture *fixture, const char *name,
@@ -440,16 +418,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses),
-        cmocka_unit_test_setup_teardown(test_version_and_lists, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_life_of_a_container, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_cancel_by_owner, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_close_with_calls_under_way, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_events_of_every_action, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_events_of_the_past, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_networks_come_and_go, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_stream_ends_from_its_callback, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_events_and_calls_share_the_loop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_version_and_lists, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_life_of_a_container, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_cancel_by_owner, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_close_with_calls_under_way, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_events_of_every_action, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_events_of_the_past, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_networks_come_and_go, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_stream_ends_from_its_callback, set_up,
+                                        tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_events_and_calls_share_the_loop, set_up,
+                                        tear_down_fixture),
     };
 
     hms_alloc_install();

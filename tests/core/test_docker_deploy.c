@@ -52,29 +52,7 @@ static int set_up_engine(void **state)
 
 static int set_up(void **state)
 {
-    struct fixture *fixture;
-
-    if (the_engine == NULL)
-        return 0;
-    engine_do(the_engine, "clear");
-    fixture = fixture_new(the_engine);
-    fixture_connect(fixture, "proxy.sock");
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    if (*state != NULL)
-        fixture_free(*state);
-    return 0;
-}
-
-static struct fixture *fixture_of(void **state)
-{
-    if (*state == NULL)
-        skip(); /* an engine needs root */
-    return *state;
+    return set_up_fixture(state, "proxy.sock");
 }
 
 static void create(struct fixture *fixture, const char *name, const char *command)
@@ -305,14 +283,14 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_info, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_load, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_load_of_broken_archives, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_load_interrupted, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_load_cancelled, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_container, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_last_words, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_info, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_load, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_load_of_broken_archives, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_load_interrupted, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_load_cancelled, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_container, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_last_words, set_up, tear_down_fixture),
+        cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down_fixture),
     };
 
     signal(SIGPIPE, SIG_IGN);

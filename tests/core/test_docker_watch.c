@@ -150,15 +150,7 @@ static void free_seen(void)
 
 static int set_up(void **state)
 {
-    struct fixture *fixture;
-
-    if (the_engine == NULL)
-        return 0;
-    engine_do(the_engine, "clear");
-    fixture = fixture_new(the_engine);
-    fixture_connect(fixture, "proxy.sock");
-    *state = fixture;
-    return 0;
+    return set_up_fixture(state, "proxy.sock");
 }
 
 static int tear_down(void **state)
@@ -168,17 +160,9 @@ static int tear_down(void **state)
     for (seen = all_seen; seen != NULL; seen = seen->next)
         if (seen->watch != NULL)
             close_watch(seen);
-    if (*state != NULL)
-        fixture_free(*state);
+    tear_down_fixture(state);
     free_seen();
     return 0;
-}
-
-static struct fixture *fixture_of(void **state)
-{
-    if (*state == NULL)
-        skip(); /* an engine needs root */
-    return *state;
 }
 
 /* --- tests ---------------------------------------------------------------------------------- */

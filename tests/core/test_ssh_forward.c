@@ -231,13 +231,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct fixture *fixture_of(void **state)
-{
-    if (*state == NULL)
-        skip(); /* the ssh server needs root */
-    return *state;
-}
-
 /* --- logins --------------------------------------------------------------------------------- */
 
 static void test_key_file(void **state)

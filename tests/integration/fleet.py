@@ -12,6 +12,7 @@ from lab import broker
 HOSTS = 3 if frame.QUICK else 5
 CONTAINERS = 4 if frame.QUICK else 20  # on each host
 CONTROLLER_ADDRESS = "10.77.0.254"
+DECLARED = ("queues", "connections", "channels")
 IN_CONTACT = "STATUS=in contact"  # what a component tells its service manager
 
 
@@ -124,3 +125,24 @@ class FleetTest(frame.LabTest):
 
     def wait_same_view(self):
         frame.wait_for(self.is_view_right, "the controller sees what every engine shows")
+
+    def processes(self):
+        return [self.controller, *self.managers]
+
+    def possessions(self):
+        """What the broker holds for all of them, their descriptors, their memory."""
+        return ({what: len(self.broker.list(what)) for what in DECLARED},
+                {process.name: process.descriptors() for process in self.processes()},
+                {process.name: round(process.memory_mib("VmRSS"), 1)
+                 for process in self.processes()})
+
+    def check_possessions(self):
+        """What may not grow is as it was in self.before."""
+        last = []
+
+        def is_same():
+            last[:] = self.possessions()
+            return last[:2] == list(self.before[:2])
+
+        frame.wait_for(is_same, f"nothing is left: {self.before}")
+        print(f"  before: {self.before}\n  after:  {tuple(last)}")

@@ -8,6 +8,7 @@ import threading
 
 from core import sshd
 from integration import fleet, frame
+from integration.hms import PROGRAM
 from lab import broker, image, processes
 
 CONTAINERS = 2
@@ -278,6 +279,33 @@ class Deploy(frame.LabTest):
         self.controller = self.start_controller(hosts_file=path)
         frame.wait_for(lambda: self.host_view()["membership"] == "joined", "it has joined")
         self.wait_supervised()
+
+    def test_by_command(self):
+        login = self.by_ssh()
+        key_file = os.path.join(self.folder, "host.pub")
+        with open(key_file, "w", encoding="ascii") as file:
+            file.write(login["host_key"] + " a comment\n")
+        add = ("add", self.host.address, "--docker", login["docker"])
+        self.assertEqual(self.hosts(*add)[0], 1)
+        status, output = self.hosts(*add, "--host-key-file", key_file, "--key", login["key"])
+        self.assertEqual((status, output), (0, f"{self.host.address}: its manager runs\n"))
+        status, output = self.hosts()
+        self.assertEqual(status, 0)
+        self.assertIn(f"{self.host.address}  online  joined      kept", output)
+        self.assertEqual(self.hosts("remove", self.host.address)[0], 0)
+        self.assertEqual(self.hosts("remove", self.host.address)[0], 1)
+        self.assertEqual(self.hosts(*add, "--host-key-file", key_file, "--password-file", "-",
+                                    text=sshd.PASSWORD + "\n")[0], 0)
+        self.assertEqual(self.hosts("remove", self.host.address, "--force")[0], 0)
+        self.assertTrue(self.host.engine.inspect(MANAGER)["State"]["Running"])
+
+    def hosts(self, *words, text=""):
+        """`hms hosts`; returns its status and what it said."""
+        result = subprocess.run(
+            [PROGRAM, "hosts", *words], input=text, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=frame.DEADLINE_S,
+            env={**os.environ, "HMS_URL": f"unix:{self.folder}/c.sock"})
+        return result.returncode, result.stdout
 
     # ---- what goes wrong ----
 

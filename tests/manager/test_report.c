@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "../wait.h"
 #include "core/alloc.h"
 #include "core/bus_impl.h"
 #include "core/bus_local.h"
@@ -21,7 +22,6 @@
 #include "manager/inventory.h"
 #include "manager/report.h"
 
-#define DEADLINE_MS    20000
 #define AGGREGATION_MS 200
 #define MESSAGES_MAX   64
 #define ADDRESS        "10.0.0.1"
@@ -124,15 +124,6 @@ static int teardown(void **state)
 }
 
 /* Runs the loop until the condition holds; fails at the deadline. */
-#define WAIT(world, condition)                                                                     \
-    do {                                                                                           \
-        int64_t until_ms = hms_clock_mono_ms() + DEADLINE_MS;                                      \
-        while (!(condition)) {                                                                     \
-            assert_true(hms_clock_mono_ms() < until_ms);                                           \
-            uv_run(&(world)->loop, UV_RUN_ONCE);                                                   \
-        }                                                                                          \
-    } while (0)
-
 /* A running container whose key is the digit twelve times. */
 static struct hms_container *add(struct world *world, int digit)
 {
@@ -188,12 +179,12 @@ static void the_first_change_goes_at_once_and_the_next_together(void **state)
     struct hms_container *one = add(world, 1), *two;
     const json_t *first, *second;
 
-    WAIT(world, world->update_count == 1);
+    WAIT(&world->loop, world->update_count == 1);
     two = add(world, 2);
     set_state(world, one, HMS_DOCKER_EXITED);
     set_state(world, two, HMS_DOCKER_PAUSED);
     set_state(world, one, HMS_DOCKER_RESTARTING);
-    WAIT(world, world->update_count == 2);
+    WAIT(&world->loop, world->update_count == 2);
     first = world->updates[0];
     second = world->updates[1];
     assert_true(world->arrived_ms[1] - world->arrived_ms[0] >= AGGREGATION_MS);
@@ -247,13 +238,13 @@ static void who_went_and_the_host_are_told(void **state)
     const json_t *update;
     json_t *reply;
 
-    WAIT(world, world->update_count == 1);
+    WAIT(&world->loop, world->update_count == 1);
     set_state(world, one, HMS_DOCKER_EXITED);
     take_away(world, one);
     take_away(world, two);
     add(world, 2);
     hms_report_touch_host(world->report);
-    WAIT(world, world->update_count == 2);
+    WAIT(&world->loop, world->update_count == 2);
     update = world->updates[1];
     assert_int_equal(json_object_size(json_object_get(update, "changed")), 1);
     assert_non_null(state_in(update, "222222222222"));
@@ -272,18 +263,18 @@ static void an_outage_is_one_update(void **state)
     struct world *world = *state;
     struct hms_container *one = add(world, 1);
 
-    WAIT(world, world->update_count == 1 && world->live_count == 1);
+    WAIT(&world->loop, world->update_count == 1 && world->live_count == 1);
     hms_bus_set_contact(world->bus, HMS_BUS_DOWN);
     set_state(world, one, HMS_DOCKER_EXITED);
     add(world, 2);
     hms_bus_set_contact(world->bus, HMS_BUS_CONGESTED);
     set_state(world, one, HMS_DOCKER_RUNNING);
-    WAIT(world, world->live_count == 2);
+    WAIT(&world->loop, world->live_count == 2);
     /* What is lacking is on its way: no version that was not sent is told before. */
     assert_int_equal(number(world->live, "version"), 1);
     assert_int_equal(world->update_count, 1);
     hms_bus_set_contact(world->bus, HMS_BUS_READY);
-    WAIT(world, world->update_count == 2);
+    WAIT(&world->loop, world->update_count == 2);
     assert_int_equal(number(world->updates[1], "base"), 1);
     assert_int_equal(number(world->updates[1], "version"), 4);
     assert_int_equal(json_object_size(json_object_get(world->updates[1], "changed")), 2);
@@ -299,7 +290,7 @@ static void a_long_outage_makes_the_controller_ask(void **state)
     for (i = 0; i < HMS_REPORT_REMOVED_MAX + 1; i++)
         take_away(world, add(world, 2));
     hms_bus_set_contact(world->bus, HMS_BUS_READY);
-    WAIT(world, world->update_count == 1);
+    WAIT(&world->loop, world->update_count == 1);
     assert_true(number(world->updates[0], "base") > 1);
     assert_null(json_object_get(world->updates[0], "changed"));
     assert_int_equal(json_array_size(json_object_get(world->updates[0], "removed")), 1);
@@ -315,7 +306,7 @@ static void what_the_bus_refuses_is_told_later(void **state)
     add(world, 1);
     uv_run(&world->loop, UV_RUN_NOWAIT); /* now it is to be sent, and is refused */
     add(world, 2);
-    WAIT(world, world->update_count == 1);
+    WAIT(&world->loop, world->update_count == 1);
     assert_int_equal(number(world->updates[0], "base"), 0);
     assert_int_equal(number(world->updates[0], "version"), 2);
     assert_int_equal(json_object_size(json_object_get(world->updates[0], "changed")), 2);
@@ -327,13 +318,13 @@ static void measurements_come_with_signs_of_life(void **state)
     struct hms_container *one = add(world, 1), *two = add(world, 2), *three = add(world, 3);
     const json_t *measures;
 
-    WAIT(world, world->update_count == 1);
+    WAIT(&world->loop, world->update_count == 1);
     one->measure = (struct hms_measure){1, 4.96, 0.12345, 0.5, 1};
     two->measure.rtt_avg_ms += 0.09; /* jitter */
     three->measure.is_known = 0;
     hms_bus_set_contact(world->bus, HMS_BUS_DOWN);
     hms_bus_set_contact(world->bus, HMS_BUS_READY);
-    WAIT(world, world->live_count >= 1 && json_object_get(world->live, "measures") != NULL);
+    WAIT(&world->loop, world->live_count >= 1 && json_object_get(world->live, "measures") != NULL);
     measures = json_object_get(world->live, "measures");
     assert_int_equal(json_object_size(measures), 1);
     measures = json_object_get(measures, "111111111111");
@@ -374,12 +365,12 @@ static void pulling_is_a_bare_flag(void **state)
     json_t *reply;
 
     set_state(world, one, HMS_DOCKER_EXITED);
-    WAIT(world, world->update_count == 1 && world->live_count == 1);
+    WAIT(&world->loop, world->update_count == 1 && world->live_count == 1);
     set_state(world, one, HMS_DOCKER_RUNNING);
     take_away(world, add(world, 2));
     json_decref(hms_report_reply(world->report)); /* lowers the flag */
     set_state(world, one, HMS_DOCKER_EXITED);
-    WAIT(world, world->update_count == 2);
+    WAIT(&world->loop, world->update_count == 2);
     assert_int_equal(json_object_size(world->updates[1]), 3); /* command, sender, address */
     assert_int_equal(json_object_size(world->live), 4);       /* and the period */
     reply = hms_report_reply(world->report);
