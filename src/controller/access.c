@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -166,17 +167,22 @@ static int check_token(const char *token, size_t length, char *error, size_t err
     return HMS_OK;
 }
 
-int hms_access_read_token(const char *path, char **token, char *error, size_t error_size)
+int hms_access_read_token(const char *path, char **token, int *is_exposed, char *error,
+                          size_t error_size)
 {
     char text[HMS_ACCESS_TOKEN_MAX + 16]; /* white space around it */
     FILE *file = fopen(path, "re");
+    struct stat status;
     size_t size, start = 0;
     int result;
 
-    if (file == NULL) {
+    if (file == NULL || fstat(fileno(file), &status) != 0) {
         snprintf(error, error_size, "%s: %s", path, strerror(errno));
+        if (file != NULL)
+            fclose(file);
         return HMS_EIO;
     }
+    *is_exposed = (status.st_mode & S_IROTH) != 0;
     size = fread(text, 1, sizeof(text), file);
     result = ferror(file) ? HMS_EIO : HMS_OK;
     fclose(file);

@@ -52,10 +52,11 @@ enum hms_access hms_access_check(const struct hms_access_request *request,
 int hms_access_needs_token(const char *listen);
 
 /*
- * Reads a token: the file's text without white space around it. Returns 0 and the token (free it),
- * or a negative error with a text in error: HMS_EIO, or HMS_EINVAL if it is too short, too long or
- * not printable ASCII.
+ * Reads a token: the file's text without white space around it. Returns 0, the token (free it) and
+ * whether every user of this machine may read the file; or a negative error with a text in error:
+ * HMS_EIO, or HMS_EINVAL if it is too short, too long or not printable ASCII.
  */
-int hms_access_read_token(const char *path, char **token, char *error, size_t error_size);
+int hms_access_read_token(const char *path, char **token, int *is_exposed, char *error,
+                          size_t error_size);
 
 #endif

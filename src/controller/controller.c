@@ -45,7 +45,8 @@ struct hms_controller {
     struct hms_standby *standby;
     struct hms_roster *roster;
     struct hms_deployer *deployer;
-    int has_admin_token;  /* hosts are added and removed with it alone */
+    int has_admin_token; /* hosts are added and removed with it alone */
+    struct hms_log_limit roster_limit;
     json_t *wanted_hosts; /* of --hosts-file, until this controller is active; or NULL */
     struct hms_dispatcher *dispatcher;
     struct hms_platform *platform;
@@ -142,15 +143,22 @@ static void on_turn(void *arg, int is_active)
     struct hms_controller *controller = arg;
 
     hms_deployer_set_active(controller->deployer, is_active);
-    if (is_active)
+    if (is_active) {
+        hms_roster_found(controller->roster);
         add_wanted_hosts(controller);
+    }
 }
 
-static void on_roster(void *arg, const json_t *hosts)
+static void on_roster(void *arg, const char *origin, const json_t *hosts)
 {
     struct hms_controller *controller = arg;
 
-    hms_deployer_follow(controller->deployer, hosts);
+    if (hms_roster_share(controller->roster, origin))
+        hms_deployer_follow(controller->deployer, hosts);
+    else if (hms_log_limit_pass(&controller->roster_limit, now_ms(controller)))
+        hms_log(controller->log, HMS_LOG_WARN, MODULE,
+                "the active controller's hosts do not come from ours, which are kept: it began "
+                "without knowing them");
 }
 
 /* ---- life ---- */
@@ -221,6 +229,7 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
     controller->log = log;
     controller->bus = bus;
     snprintf(controller->address, sizeof(controller->address), "%s", options->address);
+    controller->roster_limit = (struct hms_log_limit){.period_ms = 60000, .burst = 1};
     controller->has_admin_token = options->admin_token_file != NULL;
     controller->registry = hms_registry_new();
     controller->gather = hms_gather_new(controller->loop, log, bus, controller->registry, &gather,
@@ -285,13 +294,19 @@ static char *public_url(const struct hms_controller *controller)
 }
 
 /* A file that is not given is no token. */
-static int read_token(const char *option, const char *path, char **token, char *error,
-                      size_t error_size)
+static int read_token(const char *option, const char *path, struct hms_log *log, char **token,
+                      char *error, size_t error_size)
 {
-    int result = path != NULL ? hms_access_read_token(path, token, error, error_size) : HMS_OK;
+    int is_exposed = 0;
+    int result = HMS_OK;
 
+    if (path != NULL)
+        result = hms_access_read_token(path, token, &is_exposed, error, error_size);
     if (result != HMS_OK)
         name_option(option, error, error_size);
+    else if (is_exposed)
+        hms_log(log, HMS_LOG_WARN, MODULE, "%s %s may be read by everybody: chmod o-r", option,
+                path);
     return result;
 }
 
@@ -368,10 +383,10 @@ int hms_controller_open(struct hms_controller **opened, struct hms_loop *loop, s
     int result = check_options(options, error, error_size);
 
     if (result == HMS_OK)
-        result = read_token("--token-file", options->token_file, &user, error, error_size);
+        result = read_token("--token-file", options->token_file, log, &user, error, error_size);
     if (result == HMS_OK)
-        result =
-            read_token("--admin-token-file", options->admin_token_file, &admin, error, error_size);
+        result = read_token("--admin-token-file", options->admin_token_file, log, &admin, error,
+                            error_size);
     if (result == HMS_OK)
         result = read_hosts(options->hosts_file, log, &hosts, error, error_size);
     if (result == HMS_OK)

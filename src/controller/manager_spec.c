@@ -111,14 +111,6 @@ static json_t *mounts_of(const char *socket)
     return mounts;
 }
 
-/* Only in the host's user namespace it has the host's network; image and volumes then belong to
- * other users, whom the capability reaches. */
-static void undo_remapping(json_t *host_config)
-{
-    json_object_set_new(host_config, "UsernsMode", json_string("host"));
-    json_array_append_new(json_object_get(host_config, "CapAdd"), json_string("DAC_OVERRIDE"));
-}
-
 static json_t *host_config_of(const char *socket)
 {
     /* An engine that remaps users refuses the host's network to those. */
@@ -155,8 +147,9 @@ json_t *hms_manager_spec_make(const struct hms_manager_settings *settings,
                              "HostConfig", host_config_of(socket));
     char *text, *digest;
 
-    if (remaps_users)
-        undo_remapping(json_object_get(spec, "HostConfig"));
+    if (remaps_users) /* image and volumes belong to other users than the manager's */
+        json_array_append_new(hms_json_path(spec, "HostConfig", "CapAdd", NULL),
+                              json_string("DAC_OVERRIDE"));
     text = json_dumps(spec, JSON_COMPACT | JSON_SORT_KEYS);
     digest = digest_of(text);
     json_object_set_new(json_object_get(spec, "Labels"), DIGEST_LABEL, json_string(digest));

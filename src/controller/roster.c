@@ -16,12 +16,16 @@
 #define NAME    "controller"
 #define VERSION 1
 
+#define ORIGIN_BYTES 8
+#define ORIGIN_SIZE  (2 * ORIGIN_BYTES + 1)
+
 struct hms_roster {
     struct hms_log *log;
     struct hms_store *store; /* NULL: nothing is kept */
     struct hms_roster_host *hosts;
     uint64_t version;
-    uv_idle_t idle; /* tells savers when there is no store */
+    char origin[ORIGIN_SIZE]; /* "": none */
+    uv_idle_t idle;           /* tells savers when there is no store */
     struct save *saves;
     void (*closed_fn)(void *arg);
     void *closed_arg;
@@ -109,8 +113,10 @@ static json_t *hosts_json(const struct hms_roster *roster,
 
 static json_t *snapshot(void *arg)
 {
-    return json_pack("{s:i, s:o}", "version", VERSION, "hosts",
-                     hosts_json(arg, hms_reach_document));
+    const struct hms_roster *roster = arg;
+
+    return json_pack("{s:i, s:s, s:o}", "version", VERSION, "origin", roster->origin, "hosts",
+                     hosts_json(roster, hms_reach_document));
 }
 
 json_t *hms_roster_public(const struct hms_roster *roster)
@@ -190,6 +196,14 @@ int hms_roster_learn(struct hms_roster_host *host, const json_t *object, char *e
     return HMS_OK;
 }
 
+/* What cannot be an origin is none. */
+static void set_origin(struct hms_roster *roster, const char *origin)
+{
+    int is_one = origin != NULL && strlen(origin) < ORIGIN_SIZE;
+
+    snprintf(roster->origin, sizeof(roster->origin), "%s", is_one ? origin : "");
+}
+
 static void recall(struct hms_roster *roster, const json_t *document)
 {
     char error[HMS_JSON_ERROR_SIZE];
@@ -198,6 +212,7 @@ static void recall(struct hms_roster *roster, const json_t *document)
 
     if (document != NULL && hms_json_int(document, "version", 0) != VERSION)
         hms_log(roster->log, HMS_LOG_WARN, MODULE, "%s.json is of another version", NAME);
+    set_origin(roster, hms_json_string(document, "origin"));
     json_object_foreach(json_object_get(document, "hosts"), address, object)
     {
         if (recall_host(roster, address, object, error, sizeof(error)) != HMS_OK)
@@ -252,6 +267,36 @@ void hms_roster_save(struct hms_roster *roster, void (*saved)(void *arg), void *
         roster->saves = save;
         uv_idle_start(&roster->idle, on_idle);
     }
+}
+
+/* ---- origin ---- */
+
+void hms_roster_found(struct hms_roster *roster)
+{
+    unsigned char bytes[ORIGIN_BYTES];
+    size_t i;
+
+    if (*roster->origin != '\0')
+        return;
+    if (uv_random(NULL, NULL, bytes, sizeof(bytes), 0, NULL) != 0)
+        abort();
+    for (i = 0; i < sizeof(bytes); i++)
+        snprintf(roster->origin + 2 * i, 3, "%02x", bytes[i]);
+    hms_roster_save(roster, NULL, NULL);
+}
+
+int hms_roster_share(struct hms_roster *roster, const char *origin)
+{
+    if (*roster->origin != '\0' && roster->hosts != NULL &&
+        (origin == NULL || strcmp(roster->origin, origin) != 0))
+        return 0;
+    set_origin(roster, origin);
+    return 1;
+}
+
+const char *hms_roster_origin(const struct hms_roster *roster)
+{
+    return roster->origin;
 }
 
 /* ---- life ---- */

@@ -66,6 +66,16 @@ void hms_roster_save(struct hms_roster *roster, void (*saved)(void *arg), void *
 /* Changes with every save. */
 uint64_t hms_roster_version(const struct hms_roster *roster);
 
+/*
+ * Rosters that follow one another have one origin: the controller that first became active without
+ * any. hms_roster_found() gives it one, unless it has; hms_roster_share() tells whether a roster of
+ * that origin (NULL: none) may take this one's place, and takes the origin over: it may not if this
+ * one has hosts and is of another origin.
+ */
+void hms_roster_found(struct hms_roster *roster);
+int hms_roster_share(struct hms_roster *roster, const char *origin);
+const char *hms_roster_origin(const struct hms_roster *roster); /* "": none */
+
 /* What another controller may know of the hosts, by address: all but secrets. A new reference. */
 json_t *hms_roster_public(const struct hms_roster *roster);
 

@@ -106,8 +106,9 @@ static void tell_roster(struct hms_standby *standby)
     standby->told_roster = 1;
     standby->told_version = hms_roster_version(roster);
     hms_bus_notify(standby->parts.bus, HMS_BUS_STANDBY, NULL,
-                   json_pack("{s:s, s:s, s:o}", "command", "roster", "address", standby->address,
-                             "hosts", hms_roster_public(roster)));
+                   json_pack("{s:s, s:s, s:s, s:o}", "command", "roster", "address",
+                             standby->address, "origin", hms_roster_origin(roster), "hosts",
+                             hms_roster_public(roster)));
 }
 
 /* ---- standing by ---- */
@@ -148,7 +149,7 @@ static void on_relayed(void *arg, const json_t *message, struct hms_bus_call *ca
     else if (strcmp(command, "active") == 0)
         follow(standby, message);
     else if (strcmp(command, "roster") == 0 && json_is_object(hosts))
-        standby->handlers->on_roster(standby->arg, hosts);
+        standby->handlers->on_roster(standby->arg, hms_json_string(message, "origin"), hosts);
     else
         hms_gather_notified(standby->parts.gather, message);
 }

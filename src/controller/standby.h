@@ -31,8 +31,9 @@ struct hms_standby_parts {
 struct hms_standby_handlers {
     hms_bus_serve_fn serve;                    /* of the role `controller`, while active */
     void (*on_turn)(void *arg, int is_active); /* from now on active, or no longer */
-    /* Standing by: the active one's roster, as hms_roster_public() tells it; borrowed. */
-    void (*on_roster)(void *arg, const json_t *hosts);
+    /* Standing by: the active one's roster, as hms_roster_public() tells it, and its origin (NULL:
+     * none); borrowed. */
+    void (*on_roster)(void *arg, const char *origin, const json_t *hosts);
 };
 
 /*

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -253,13 +254,14 @@ static int read_file(const char *text, size_t size, char **token)
     char path[] = "/tmp/hms-test-token-XXXXXX";
     char error[256] = "";
     int fd = mkstemp(path);
-    int result;
+    int result, is_exposed = 0;
 
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, size), size);
     close(fd);
-    result = hms_access_read_token(path, token, error, sizeof(error));
+    result = hms_access_read_token(path, token, &is_exposed, error, sizeof(error));
     unlink(path);
+    assert_false(is_exposed);
     assert_true((result == HMS_OK) == (*error == '\0'));
     return result;
 }
@@ -268,7 +270,9 @@ static void token_files(void **state)
 {
     char *big = malloc(HMS_ACCESS_TOKEN_MAX * 2);
     char *token = NULL;
+    char path[] = "/tmp/hms-test-token-XXXXXX";
     char error[256];
+    int fd, is_exposed = 0;
 
     (void)state;
     assert_int_equal(read_file("  " TOKEN " \n", strlen(TOKEN) + 4, &token), HMS_OK);
@@ -284,8 +288,18 @@ static void token_files(void **state)
     assert_int_equal(read_file("short\n", 6, &token), HMS_EINVAL);
     assert_int_equal(read_file("two words in here", 17, &token), HMS_EINVAL);
     assert_int_equal(read_file("0123456789\0abcdef", 17, &token), HMS_EINVAL);
-    assert_int_equal(hms_access_read_token("/nonexistent/token", &token, error, sizeof(error)),
-                     HMS_EIO);
+    assert_int_equal(
+        hms_access_read_token("/nonexistent/token", &token, &is_exposed, error, sizeof(error)),
+        HMS_EIO);
+    fd = mkstemp(path);
+    assert_int_equal(write(fd, TOKEN, strlen(TOKEN)), strlen(TOKEN));
+    assert_int_equal(fchmod(fd, 0644), 0);
+    close(fd);
+    assert_int_equal(hms_access_read_token(path, &token, &is_exposed, error, sizeof(error)),
+                     HMS_OK);
+    assert_true(is_exposed);
+    free(token);
+    unlink(path);
     free(big);
 }
 

@@ -181,15 +181,41 @@ static void without_a_folder_nothing_is_kept(void **state)
     strcpy(world->folder, folder);
 }
 
+static void a_roster_has_one_origin(void **state)
+{
+    struct world *world = *state;
+    char origin[32];
+
+    open_roster(world);
+    assert_string_equal(hms_roster_origin(world->roster), "");
+    assert_true(hms_roster_share(world->roster, "0123456789abcdef"));
+    hms_roster_found(world->roster); /* it has one */
+    assert_string_equal(hms_roster_origin(world->roster), "0123456789abcdef");
+    assert_true(hms_roster_share(world->roster, NULL)); /* there is nothing to lose */
+    hms_roster_found(world->roster);
+    snprintf(origin, sizeof(origin), "%s", hms_roster_origin(world->roster));
+    assert_int_equal(strlen(origin), 16);
+    add(world, "10.0.0.1", "{\"docker\":\"none\"}")->membership = HMS_JOINED;
+    hms_roster_save(world->roster, NULL, NULL);
+    close_roster(world);
+
+    open_roster(world);
+    assert_string_equal(hms_roster_origin(world->roster), origin);
+    assert_true(hms_roster_share(world->roster, origin));
+    assert_false(hms_roster_share(world->roster, "0123456789abcdef"));
+    assert_false(hms_roster_share(world->roster, NULL));
+    assert_string_equal(hms_roster_origin(world->roster), origin);
+    close_roster(world);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(hosts_survive),
-        TEST(what_is_damaged_is_left_out),
-        TEST(there_is_a_limit),
-        TEST(without_a_folder_nothing_is_kept),
+        TEST(hosts_survive),           TEST(what_is_damaged_is_left_out),
+        TEST(there_is_a_limit),        TEST(without_a_folder_nothing_is_kept),
+        TEST(a_roster_has_one_origin),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

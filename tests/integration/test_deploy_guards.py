@@ -9,6 +9,7 @@ from lab import broker, image
 
 OTHER = "10.77.0.200"  # nobody has this address
 INTERFACE = "10.77.0.201"
+NEWCOMER = "10.77.0.253"
 
 
 class DeployGuards(frame.LabTest):
@@ -20,9 +21,10 @@ class DeployGuards(frame.LabTest):
         self.docker("volume", "prune", "--force")
         self.controller = self.start_controller()
 
-    def start_controller(self, **options):
+    def start_controller(self, name="controller", **options):
         controller = self.start_process(fleet.Controller(
-            self, self.lab, self.folder, {"listen": f"unix:{self.folder}/c.sock", **options}))
+            self, self.lab, self.folder,
+            {"listen": f"unix:{self.folder}/{name}.sock", **options}, name))
         frame.wait_for(lambda: controller.role() == "active", "the controller is the active one")
         return controller
 
@@ -114,6 +116,20 @@ class DeployGuards(frame.LabTest):
             reply = interface.command(command, address=OTHER, **fields)
             self.assertIn("REST only", reply["description"])
         self.assertIsNone(self.host_view(OTHER))
+
+    def test_roster_outlives_a_newcomer(self):
+        """One that knows no host and became active first does not take the others' from them."""
+        self.assertEqual(self.controller.call("PUT", f"/containers/{OTHER}", {"docker": "none"})[0],
+                         201)
+        self.controller.stop()
+        newcomer = self.start_controller("newcomer", address=NEWCOMER)
+        self.controller.start()
+        frame.wait_for(lambda: self.controller.call("GET", "/platform")[1]["description"]
+                       ["controller"] == {"role": "standby", "active": NEWCOMER}, "it stands by")
+        frame.observe(3, lambda: self.assertEqual(self.host_view(OTHER)["membership"], "joined"))
+        newcomer.stop()
+        frame.wait_for(lambda: self.controller.role() == "active", "it is active again")
+        self.assertEqual(self.host_view(OTHER)["membership"], "joined")
 
     def test_what_is_left_is_not_forgotten(self):
         line = CutLine(self.host.engine, f"{self.folder}/line.sock", b"/start HTTP/1.1")
