@@ -355,7 +355,7 @@ static const struct hms_option all_options[] = {
         STRING("admin-token-file", controller.admin_token_file, "FILE"),
         IN("REST interface", ON_PLATFORM),
         .help = "file with the bearer token of who may add and remove hosts; without it that takes "
-                "the unix socket as root or as the user that hms runs as",
+                "the unix socket as root or as the user that hms runs as, or the broker's account",
     },
     {
         ENUM("accept-managers", controller.accept, accept_words),

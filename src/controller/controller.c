@@ -45,6 +45,7 @@ struct hms_controller {
     struct hms_standby *standby;
     struct hms_roster *roster;
     struct hms_deployer *deployer;
+    int has_admin_token;  /* hosts are added and removed with it alone */
     json_t *wanted_hosts; /* of --hosts-file, until this controller is active; or NULL */
     struct hms_dispatcher *dispatcher;
     struct hms_platform *platform;
@@ -87,11 +88,24 @@ static void on_result(void *arg, const struct hms_dispatcher_result *result)
     hms_bus_reply(arg, result->view ? hms_view_json(result->view) : json_incref(result->body));
 }
 
+/* Every manager has the broker's account, and a token must not be shown to all who have it. */
+static int is_refused(const struct hms_controller *controller, const json_t *message)
+{
+    const char *command = hms_json_string(message, "command");
+
+    return controller->has_admin_token &&
+           (strcmp(command, "add_host") == 0 || strcmp(command, "remove_host") == 0);
+}
+
 static void on_message(void *arg, const json_t *message, struct hms_bus_call *call)
 {
     struct hms_controller *controller = arg;
 
-    if (call != NULL) {
+    if (call != NULL && is_refused(controller, message)) {
+        hms_bus_reply(call, hms_bus_error("INVALID_REQUEST",
+                                          "hosts are added and removed over REST only: this "
+                                          "controller has an administrator's token"));
+    } else if (call != NULL) {
         hms_dispatcher_run(controller->dispatcher, message, on_result, call);
     } else if (!hms_standby_heard(controller->standby, message)) {
         hms_gather_notified(controller->gather, message);
@@ -207,6 +221,7 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
     controller->log = log;
     controller->bus = bus;
     snprintf(controller->address, sizeof(controller->address), "%s", options->address);
+    controller->has_admin_token = options->admin_token_file != NULL;
     controller->registry = hms_registry_new();
     controller->gather = hms_gather_new(controller->loop, log, bus, controller->registry, &gather,
                                         on_change, controller);

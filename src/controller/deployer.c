@@ -161,6 +161,7 @@ static void succeed(struct hms_post *post)
     hms_log(post->deployer->log, HMS_LOG_INFO, DEPLOYER_MODULE, "host %s: %s", address,
             post->goal == HMS_DEPLOY_REMOVE ? "its manager was removed" : "its manager runs");
     post->reply = NULL;
+    post->may_replace = 0;
     post->failure = HMS_VERDICT_OK;
     post->is_new = 0;
     if (post->goal == HMS_DEPLOY_REMOVE) {
@@ -190,6 +191,7 @@ static void fail(struct hms_post *post, const struct hms_deployment_outcome *out
         post->is_new = 0; /* nor forgotten if it cannot be left at once */
         post->host->membership = HMS_LEAVING;
     } else if (reply != NULL) {
+        post->may_replace = 0;
         post->host->membership = post->before;
         /* What is left there lies on this way. */
         if (outcome->is_unclean && post->before != HMS_JOINED)
@@ -249,6 +251,8 @@ static void run(struct hms_post *post)
         .settings = &deployer->options.managers,
         .image_path = deployer->options.image_path,
         .life_timeout_ms = deployer->options.life_timeout_ms,
+        .is_joined = post->host->membership == HMS_JOINED,
+        .may_replace = post->may_replace,
         .signs = signs_of,
     };
 

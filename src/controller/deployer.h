@@ -55,7 +55,8 @@ void hms_deployer_set_active(struct hms_deployer *deployer, int is_active);
 void hms_deployer_follow(struct hms_deployer *deployer, const json_t *hosts);
 
 /*
- * add_host {address, docker, ...} (reach.h), and "antagonist", "async": with that true done runs
+ * add_host {address, docker, ...} (reach.h), and "antagonist", "replace" (takes the place of the
+ * manager of another host or platform, which is refused else), "async": with that true done runs
  * once the host is on the roster, and the deployment is tried until it succeeds. Without it done
  * runs at its end, and a failure leaves things as they were. done runs exactly once, possibly
  * before the return.

@@ -20,6 +20,7 @@ struct order {
     int wants_antagonist;
     int is_async;
     int is_forced;
+    int may_replace;
 };
 
 static enum hms_verdict refuse(json_t **body, enum hms_verdict verdict, const char *why)
@@ -94,8 +95,8 @@ static enum hms_verdict read_add(struct hms_deployer *deployer, const json_t *me
                                  struct order *order, json_t **body)
 {
     static const char *const allowed[] = {
-        "command", "sender",   "address", "docker",     "tls",   "host_key",
-        "key",     "password", "socket",  "antagonist", "async", NULL,
+        "command",  "sender", "address",    "docker", "tls",     "host_key", "key",
+        "password", "socket", "antagonist", "async",  "replace", NULL,
     };
     enum hms_verdict verdict = check_names(message, allowed, body);
 
@@ -105,6 +106,8 @@ static enum hms_verdict read_add(struct hms_deployer *deployer, const json_t *me
         verdict = read_flag(message, "antagonist", &order->wants_antagonist, body);
     if (verdict == HMS_VERDICT_OK)
         verdict = read_flag(message, "async", &order->is_async, body);
+    if (verdict == HMS_VERDICT_OK)
+        verdict = read_flag(message, "replace", &order->may_replace, body);
     if (verdict == HMS_VERDICT_OK)
         verdict = read_reach(message, order, body);
     return verdict;
@@ -165,6 +168,7 @@ static void bring(struct hms_post *post, struct order *order, struct deployer_re
     int is_trial = !post->is_new && !order->is_async;
 
     post->before = post->host->membership;
+    post->may_replace = order->may_replace;
     post->wants_antagonist = order->wants_antagonist;
     if (!is_trial)
         post->host->wants_antagonist = order->wants_antagonist;
@@ -278,6 +282,7 @@ static enum hms_verdict remove_host(struct hms_deployer *deployer, const struct 
             "again with it, or remove it with force");
     post->before = order->host->membership;
     order->host->membership = HMS_LEAVING;
+    post->may_replace = 0;
     hms_roster_save(deployer->roster, NULL, NULL);
     hms_deployer_deploy(post, HMS_DEPLOY_REMOVE, hms_deployer_reply_new(deployer, done, arg));
     return HMS_VERDICT_OK;

@@ -42,6 +42,7 @@ struct hms_post {
     struct deployer_reply *reply; /* NULL: done by ourselves */
     struct hms_reach wanted;      /* becomes the host's if it succeeds; empty: the host's own */
     int wants_antagonist;         /* goes with wanted */
+    int may_replace;              /* deployment.h; until it succeeds */
     int is_new;                   /* is forgotten again if it fails */
     enum hms_membership before;   /* the host's before what somebody waits for */
 

@@ -189,13 +189,9 @@ static int prepare(struct hms_deployment *deployment, char *error, size_t error_
         deployment->step = HMS_STEP_IMAGE;
         result = hms_manager_image_read(&deployment->image, task->image_path, error, error_size);
     }
-    if (result != HMS_OK)
-        return result;
-    if (task->goal != HMS_DEPLOY_REMOVE)
-        deployment->spec = hms_manager_spec_make(task->settings, &deployment->image, task->address,
-                                                 task->reach->socket);
-    deployment->step = HMS_STEP_REACH;
-    return HMS_OK;
+    if (result == HMS_OK)
+        deployment->step = HMS_STEP_REACH;
+    return result;
 }
 
 /* In a turn of its own, so that done never runs before hms_deployment_begin() returned. */

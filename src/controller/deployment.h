@@ -5,7 +5,8 @@
  * If bringing fails everything that it made is removed again: the new container with its secrets,
  * the state's volume if there was none before; a manager that was being replaced runs again. An
  * image that was loaded completely may stay. A manager of ours that is there already and is just
- * what is wanted is kept.
+ * what is wanted is kept. One of another host or platform is left alone, and so is an engine whose
+ * host has a manager that was brought by other means.
  */
 #ifndef HMS_CONTROLLER_DEPLOYMENT_H
 #define HMS_CONTROLLER_DEPLOYMENT_H
@@ -48,6 +49,8 @@ struct hms_deployment_task {
     const struct hms_manager_settings *settings;
     const char *image_path;
     int64_t life_timeout_ms;
+    int is_joined;   /* a manager was brought to that host before; it may have had another broker */
+    int may_replace; /* also the manager of another host or platform, beside one that speaks */
     uint64_t (*signs)(void *arg); /* counts the signs of life of that address so far */
 };
 

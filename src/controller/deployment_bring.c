@@ -15,6 +15,7 @@
 #define STOP_TIMEOUT_S    10
 #define LIFE_PERIOD_MS    100
 #define LOOK_PERIOD_MS    1000
+#define LISTEN_HEARTBEATS 3
 /* One that was there already may be about to find its broker again (bus_amqp.h: every 10 s). */
 #define ADOPTED_LIFE_MS 15000
 #define MIB             (1024.0 * 1024.0)
@@ -53,6 +54,9 @@ static enum deployment_state check_engine(struct hms_deployment *deployment,
         return hms_deployment_fail(
             deployment, HMS_EREMOTE, "the host has %.0f MiB of memory: %.0f are needed",
             (double)info->memory_total_bytes / MIB, (double)HMS_MANAGER_MEMORY_MIN_BYTES / MIB);
+    deployment->spec = hms_manager_spec_make(deployment->task.settings, &deployment->image,
+                                             deployment->task.address,
+                                             deployment->task.reach->socket, info->remaps_users);
     return DEPLOY_LOOKING;
 }
 
@@ -103,11 +107,101 @@ static void note_old(struct hms_deployment *deployment, const json_t *inspected)
     hms_deployment_add_stale(deployment, hms_json_string(inspected, "Image"));
 }
 
+static int has_option(const json_t *inspected, const char *name, const char *value)
+{
+    const char *found = hms_manager_spec_option(inspected, name);
+
+    return found != NULL && value != NULL && strcmp(found, value) == 0;
+}
+
+/* For people: the manager there belongs to somebody else. */
+static enum deployment_state refuse_manager(struct hms_deployment *deployment,
+                                            const json_t *inspected, const char *whose,
+                                            const char *option)
+{
+    const char *found = hms_manager_spec_option(inspected, option);
+    int is_removal = deployment->task.goal == HMS_DEPLOY_REMOVE;
+
+    return hms_deployment_fail(deployment, HMS_EBUSY,
+                               "the manager on this engine is that of %s, %s%s", whose,
+                               found ? found : "which it does not name",
+                               is_removal ? "" : ": \"replace\" puts another in its place");
+}
+
+/* Whether the manager there is this host's and this platform's; if not, next is what follows. */
+static int is_own(struct hms_deployment *deployment, const json_t *inspected,
+                  enum deployment_state *next)
+{
+    const struct hms_deployment_task *task = &deployment->task;
+
+    if (task->may_replace)
+        return 1;
+    if (!has_option(inspected, "address", task->address)) {
+        *next = task->goal == HMS_DEPLOY_REMOVE
+                    ? DEPLOY_ENDING /* then nothing of this host is there */
+                    : refuse_manager(deployment, inspected, "another host", "address");
+        return 0;
+    }
+    if (!task->is_joined && !has_option(inspected, "broker", task->settings->broker)) {
+        *next = refuse_manager(deployment, inspected, "another platform", "broker");
+        return 0;
+    }
+    return 1;
+}
+
+/* A second manager would take the same containers into its care. What is known to speak is waited
+ * for, unless it is the one in our container. */
+static int must_listen(const struct hms_deployment *deployment)
+{
+    const struct hms_deployment_task *task = &deployment->task;
+
+    return task->goal == HMS_DEPLOY_BRING && !task->may_replace && !deployment->old_runs &&
+           task->signs(deployment->arg) > 0;
+}
+
+static void on_listen_tick(uv_timer_t *timer)
+{
+    struct hms_deployment *deployment = timer->data;
+
+    if (deployment->task.signs(deployment->arg) > deployment->signs_before) {
+        uv_timer_stop(timer);
+        hms_deployment_go(
+            deployment,
+            hms_deployment_fail(deployment, HMS_EBUSY,
+                                "a manager that is not on this engine, or was brought there by "
+                                "other means, speaks for %s: stop it first",
+                                deployment->task.address));
+    } else if (uv_now(deployment->loop) >= deployment->life_due_ms) {
+        uv_timer_stop(timer);
+        hms_deployment_go(deployment, deployment->after_listening);
+    }
+}
+
+static void listen_for_another(struct hms_deployment *deployment)
+{
+    int64_t heartbeat_ms = deployment->task.settings->heartbeat_ms;
+
+    deployment->signs_before = deployment->task.signs(deployment->arg);
+    deployment->life_due_ms =
+        uv_now(deployment->loop) + (uint64_t)(LISTEN_HEARTBEATS * heartbeat_ms);
+    uv_timer_start(&deployment->timer, on_listen_tick, LIFE_PERIOD_MS, LIFE_PERIOD_MS);
+}
+
+static enum deployment_state after_look(const struct hms_deployment *deployment)
+{
+    if (!deployment->is_adopted)
+        return DEPLOY_ASKING_IMAGE;
+    if (!deployment->old_runs)
+        return DEPLOY_STARTING;
+    return deployment->task.goal == HMS_DEPLOY_REVIVE ? DEPLOY_RESTARTING : DEPLOY_AWAITING_LIFE;
+}
+
 static enum deployment_state judge_look(struct hms_deployment *deployment,
                                         const struct hms_docker_answer *answer)
 {
     enum hms_deploy_goal goal = deployment->task.goal;
     int is_there = answer->error == HMS_OK;
+    enum deployment_state next;
 
     if (!is_there && answer->error != HMS_ENOENT)
         return hms_deployment_refused(deployment, answer);
@@ -118,17 +212,16 @@ static enum deployment_state judge_look(struct hms_deployment *deployment,
                                    "a container named " HMS_MANAGER_CONTAINER
                                    " is there that is not ours");
     }
+    if (is_there && !is_own(deployment, answer->body, &next))
+        return next;
     if (is_there)
         note_old(deployment, answer->body);
     if (goal == HMS_DEPLOY_REMOVE)
         return is_there ? DEPLOY_STOPPING : DEPLOY_REMOVING_PREVIOUS;
     deployment->is_adopted = is_there && goal != HMS_DEPLOY_RENEW && has_begun(answer->body) &&
                              hms_manager_spec_fits(deployment->spec, answer->body);
-    if (!deployment->is_adopted)
-        return DEPLOY_ASKING_IMAGE;
-    if (!deployment->old_runs)
-        return DEPLOY_STARTING;
-    return goal == HMS_DEPLOY_REVIVE ? DEPLOY_RESTARTING : DEPLOY_AWAITING_LIFE;
+    deployment->after_listening = after_look(deployment);
+    return must_listen(deployment) ? DEPLOY_LISTENING : deployment->after_listening;
 }
 
 /* ---- the image ---- */
@@ -145,8 +238,17 @@ static void note_image(struct hms_deployment *deployment, const char *id)
     deployment->image_id = hms_strdup(id ? id : "");
 }
 
-/* Another image of that name loses it to ours. Some engines have ids of their own for images: ours
- * is then loaded once more, which changes nothing. */
+/* scripts/image gives every version this label. */
+static int is_our_image(const json_t *image)
+{
+    const char *title = json_string_value(
+        hms_json_path(image, "Config", "Labels", "org.opencontainers.image.title", NULL));
+
+    return title != NULL && strcmp(title, "hms") == 0;
+}
+
+/* Another version of that name loses it to ours. Some engines have ids of their own for images:
+ * ours is then loaded once more, which changes nothing. */
 static enum deployment_state judge_image(struct hms_deployment *deployment,
                                          const struct hms_docker_answer *answer)
 {
@@ -157,6 +259,10 @@ static enum deployment_state judge_image(struct hms_deployment *deployment,
     note_image(deployment, id);
     if (strcmp(deployment->image_id, deployment->image.id) == 0)
         return DEPLOY_ASKING_VOLUME;
+    if (answer->error == HMS_OK && !is_our_image(answer->body))
+        return hms_deployment_fail(deployment, HMS_EBUSY,
+                                   "an image named %s is there that is not ours",
+                                   deployment->image.name);
     if (answer->error == HMS_OK)
         hms_deployment_add_stale(deployment, id);
     return DEPLOY_LOADING;
@@ -394,6 +500,8 @@ static void await_life(struct hms_deployment *deployment)
 const struct deployment_row hms_deployment_bring_rows[DEPLOY_ENDING] = {
     [DEPLOY_ASKING_ENGINE] = {"asking the engine", HMS_STEP_ENGINE, ask_engine, judge_engine},
     [DEPLOY_LOOKING] = {"looking for a manager", HMS_STEP_ENGINE, look, judge_look},
+    [DEPLOY_LISTENING] = {"listening for another manager", HMS_STEP_ENGINE, listen_for_another,
+                          NULL},
     [DEPLOY_ASKING_IMAGE] = {"asking for the image", HMS_STEP_IMAGE, ask_image, judge_image},
     [DEPLOY_LOADING] = {"loading the image", HMS_STEP_LOAD, load, judge_load},
     [DEPLOY_CHECKING_IMAGE] = {"checking the image", HMS_STEP_LOAD, ask_image, judge_loaded},

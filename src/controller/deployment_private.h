@@ -24,7 +24,8 @@ struct hms_engine_link;
 enum deployment_state {
     DEPLOY_REACHING,
     DEPLOY_ASKING_ENGINE,
-    DEPLOY_LOOKING, /* for a manager that is there */
+    DEPLOY_LOOKING,   /* for a manager that is there */
+    DEPLOY_LISTENING, /* for one that is somewhere else */
     DEPLOY_ASKING_IMAGE,
     DEPLOY_LOADING,
     DEPLOY_CHECKING_IMAGE,
@@ -81,8 +82,9 @@ struct hms_deployment {
     json_t *stale_names;               /* what is to be removed of the image at hand */
     size_t stale_place;
 
+    enum deployment_state after_listening;
     uint64_t signs_before;
-    uint64_t life_due_ms; /* of the loop's clock */
+    uint64_t life_due_ms; /* of the loop's clock; also of listening */
     uint64_t look_due_ms;
     int is_looking;
 

@@ -56,6 +56,7 @@ struct hms_gather {
     void (*closed_fn)(void *arg);
     void *closed_arg;
     struct hms_log_limit dropped_limit;
+    struct hms_log_limit rivals_limit;
 };
 
 static void on_aggregation(uv_timer_t *timer);
@@ -323,8 +324,21 @@ static void drop(struct hms_gather *gather, uint64_t *counter, const char *why, 
                 what ? " of " : "", what ? what : "", why);
 }
 
+/* Each of them is taken for the other's new life, and asked; who must end that is the operator. */
+static void note_rival(struct hms_gather *gather, const struct hms_host *host)
+{
+    gather->drops.rivals++;
+    if (hms_log_limit_pass(&gather->rivals_limit, now_ms(gather)))
+        hms_log(gather->log, HMS_LOG_WARN, MODULE,
+                "two managers tell of host %s: one of them has the wrong --address, or should be "
+                "stopped",
+                host->address);
+}
+
 static void hear(struct hms_gather *gather, struct hms_host *host, const struct hms_notice *notice)
 {
+    uint64_t returns = host->sync.returns;
+
     if (host->notifications == 0)
         hms_log(gather->log, HMS_LOG_INFO, MODULE, "host %s appeared", host->address);
     switch (
@@ -342,6 +356,8 @@ static void hear(struct hms_gather *gather, struct hms_host *host, const struct 
     case HMS_SYNC_NEW_LIFE:
         break;
     }
+    if (host->sync.returns != returns)
+        note_rival(gather, host);
     settle(gather, host);
 }
 
@@ -507,6 +523,7 @@ struct hms_gather *hms_gather_new(uv_loop_t *loop, struct hms_log *log, struct h
     gather->on_change = on_change;
     gather->arg = arg;
     gather->dropped_limit = (struct hms_log_limit){.period_ms = 60000, .burst = 5};
+    gather->rivals_limit = gather->dropped_limit;
     return gather;
 }
 

@@ -44,6 +44,7 @@ struct hms_gather_drops {
     uint64_t strangers; /* of a host that is not accepted, or beyond HMS_REGISTRY_HOSTS_MAX */
     uint64_t repeated;  /* of a version that we had */
     uint64_t gaps;      /* not dropped, but asked for anew: something before them was missing */
+    uint64_t rivals;    /* not dropped: of a manager that takes turns with another of its address */
 };
 
 /*

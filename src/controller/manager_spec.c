@@ -111,6 +111,14 @@ static json_t *mounts_of(const char *socket)
     return mounts;
 }
 
+/* Only in the host's user namespace it has the host's network; image and volumes then belong to
+ * other users, whom the capability reaches. */
+static void undo_remapping(json_t *host_config)
+{
+    json_object_set_new(host_config, "UsernsMode", json_string("host"));
+    json_array_append_new(json_object_get(host_config, "CapAdd"), json_string("DAC_OVERRIDE"));
+}
+
 static json_t *host_config_of(const char *socket)
 {
     /* An engine that remaps users refuses the host's network to those. */
@@ -139,15 +147,18 @@ static char *digest_of(const char *text)
 
 json_t *hms_manager_spec_make(const struct hms_manager_settings *settings,
                               const struct hms_manager_image *image, const char *address,
-                              const char *socket)
+                              const char *socket, int remaps_users)
 {
     json_t *spec = json_pack("{s:s, s:o, s:i, s:{s:s, s:s}, s:o}", "Image", image->name, "Cmd",
                              command_of(settings, address, socket), "StopTimeout", STOP_TIMEOUT_S,
                              "Labels", SYSTEM_LABEL, SYSTEM_VALUE, "hms.image", image->id,
                              "HostConfig", host_config_of(socket));
-    char *text = json_dumps(spec, JSON_COMPACT | JSON_SORT_KEYS);
-    char *digest = digest_of(text);
+    char *text, *digest;
 
+    if (remaps_users)
+        undo_remapping(json_object_get(spec, "HostConfig"));
+    text = json_dumps(spec, JSON_COMPACT | JSON_SORT_KEYS);
+    digest = digest_of(text);
     json_object_set_new(json_object_get(spec, "Labels"), DIGEST_LABEL, json_string(digest));
     free(digest);
     free(text);
@@ -172,6 +183,23 @@ int hms_manager_spec_fits(const json_t *spec, const json_t *inspected)
     const char *found = label_of(inspected, DIGEST_LABEL);
 
     return found != NULL && strcmp(found, wanted) == 0;
+}
+
+const char *hms_manager_spec_option(const json_t *inspected, const char *name)
+{
+    const json_t *command = hms_json_path(inspected, "Config", "Cmd", NULL);
+    size_t length = strlen(name), i;
+    json_t *word;
+
+    json_array_foreach((json_t *)command, i, word)
+    {
+        const char *text = json_string_value(word);
+
+        if (text != NULL && strncmp(text, "--", 2) == 0 && strncmp(text + 2, name, length) == 0 &&
+            text[2 + length] == '=')
+            return text + 2 + length + 1;
+    }
+    return NULL;
 }
 
 /* ---- secrets ---- */

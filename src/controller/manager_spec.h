@@ -39,15 +39,20 @@ struct hms_manager_settings {
     int64_t aggregation_ms;
 };
 
-/* A new reference. socket is the engine's on its host, an absolute path. */
+/* A new reference. socket is the engine's on its host, an absolute path. remaps_users: as in
+ * docker_deploy.h. */
 json_t *hms_manager_spec_make(const struct hms_manager_settings *settings,
                               const struct hms_manager_image *image, const char *address,
-                              const char *socket);
+                              const char *socket, int remaps_users);
 
 /* Whether a container, as `inspect` tells it, is a manager of ours, and whether one of that very
  * specification. */
 int hms_manager_spec_is_ours(const json_t *inspected);
 int hms_manager_spec_fits(const json_t *spec, const json_t *inspected);
+
+/* The value of an option ("address", "broker") that such a container was made with; NULL: none.
+ * Borrowed. */
+const char *hms_manager_spec_option(const json_t *inspected, const char *name);
 
 /*
  * Reads the secrets and appends a tar archive of them, to be unpacked at HMS_MANAGER_SECRETS.

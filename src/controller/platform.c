@@ -198,10 +198,10 @@ static json_t *bus_json(const struct hms_platform_sources *sources)
 
 static json_t *notifications_json(const struct hms_gather_drops *drops)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "malformed", (json_int_t)drops->malformed,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "malformed", (json_int_t)drops->malformed,
                      "unknown", (json_int_t)drops->unknown, "strangers",
                      (json_int_t)drops->strangers, "repeated", (json_int_t)drops->repeated, "gaps",
-                     (json_int_t)drops->gaps);
+                     (json_int_t)drops->gaps, "rivals", (json_int_t)drops->rivals);
 }
 
 static json_t *controller_json(const struct hms_platform_sources *sources)

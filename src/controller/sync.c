@@ -39,6 +39,15 @@ static void want(struct hms_sync *sync, struct hms_sync_point point)
         sync->wanted = point;
 }
 
+static void note_epoch(struct hms_sync *sync, int64_t epoch)
+{
+    if (epoch == 0 || epoch == sync->heard_epoch)
+        return;
+    sync->returns += epoch == sync->left_epoch;
+    sync->left_epoch = sync->heard_epoch;
+    sync->heard_epoch = epoch;
+}
+
 enum hms_sync_step hms_sync_heard(struct hms_sync *sync, int64_t now_ms, int64_t period_ms,
                                   struct hms_sync_point point, int64_t base)
 {
@@ -46,6 +55,7 @@ enum hms_sync_step hms_sync_heard(struct hms_sync *sync, int64_t now_ms, int64_t
 
     sync->alive_ms = now_ms;
     note_period(sync, period_ms);
+    note_epoch(sync, point.epoch);
     if (sync->status == HMS_STATUS_OFFLINE)
         sync->status = HMS_STATUS_UPDATE_PRESENT;
     switch (step) {

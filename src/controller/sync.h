@@ -48,6 +48,9 @@ struct hms_sync {
     int again;                     /* it will not do: something changed since it was asked */
     struct hms_sync_point wanted;  /* it will do only if it comes this far; epoch 0: no matter */
     int failed;                    /* the last one failed */
+    int64_t heard_epoch;           /* the life last heard of, ... */
+    int64_t left_epoch;            /* ... the one before it ... */
+    uint64_t returns;              /* ... and how often that was heard again: they take turns */
     int64_t alive_ms;              /* last sign of life */
     int64_t period_ms;             /* the manager's heartbeat; 0 if it does not tell */
 };

@@ -151,6 +151,7 @@ static void decrypt(struct hms_amqp_stream *stream)
     stream->input_end = used;
     if (result < 0 && used == 0)
         fail(stream, hms_tls_why(stream->tls), NULL);
+    flush(stream); /* TLS may have an answer of its own, or let through what waited for one */
 }
 
 /* Offers what was read and not taken yet. Returns whether there may be more of it. */

@@ -11,10 +11,11 @@
 
 #include "core/bus.h"
 
-/* Bounds; past any of the first three hms_bus_request() and _notify() return HMS_ELIMIT. */
+/* Bounds; past any of the first four hms_bus_request() and _notify() return HMS_ELIMIT. */
 #define HMS_BUS_AMQP_CALLS_MAX      4096        /* requests without an answer yet */
 #define HMS_BUS_AMQP_QUEUE_MESSAGES 8192        /* waiting to be sent */
 #define HMS_BUS_AMQP_QUEUE_BYTES    (64u << 20) /* of their bodies */
+#define HMS_BUS_AMQP_SENT_MAX_BYTES (16u << 20) /* of a body: what brokers take by default */
 #define HMS_BUS_AMQP_BODY_MAX_BYTES                                                                \
     (32u << 20) /* of a message received; longer ones are dropped                                  \
                  */

@@ -124,8 +124,10 @@ static struct hms_amqp_parcel *parcel_new(struct bus_amqp *bus, enum hms_amqp_pa
 /* Takes over the parcel; what follows is drain() and need_pump(). */
 static int enqueue(struct bus_amqp *bus, struct hms_amqp_parcel *parcel, const char *topic)
 {
-    int result = hms_amqp_outbox_push(&bus->outbox, parcel, topic);
+    int result = HMS_ELIMIT;
 
+    if (parcel->size_bytes <= HMS_BUS_AMQP_SENT_MAX_BYTES)
+        result = hms_amqp_outbox_push(&bus->outbox, parcel, topic);
     if (result != HMS_OK) {
         bus->public.troubles.refused++;
         hms_amqp_parcel_free(parcel);
@@ -225,20 +227,36 @@ static struct visit *visit_new(struct bus_amqp *bus, const struct hms_amqp_conte
     return visit;
 }
 
+/* Whoever waits for an answer that cannot be sent is told so. Takes over `reply`. */
+static struct hms_amqp_parcel *reply_new(struct bus_amqp *bus, const struct visit *visit,
+                                         json_t *reply)
+{
+    struct hms_amqp_parcel *parcel =
+        parcel_new(bus, HMS_AMQP_REPLY, visit->reply_key, visit->address, reply);
+
+    if (parcel->size_bytes > HMS_BUS_AMQP_SENT_MAX_BYTES) {
+        bus->public.troubles.refused++;
+        reply = hms_bus_error("INTERNAL_ERROR", "the answer has %zu bytes: %u can be sent",
+                              parcel->size_bytes, HMS_BUS_AMQP_SENT_MAX_BYTES);
+        parcel->routing_key = NULL;
+        hms_amqp_parcel_free(parcel);
+        parcel = parcel_new(bus, HMS_AMQP_REPLY, visit->reply_key, visit->address, reply);
+    }
+    parcel->correlation_id = visit->correlation_id;
+    return parcel;
+}
+
 void hms_bus_amqp_reply(struct hms_bus_call *public, json_t *reply)
 {
     struct visit *visit = hms_container_of(public, struct visit, public);
     struct bus_amqp *bus = of(public->bus);
-    struct hms_amqp_parcel *parcel;
 
     if (bus->closing) {
         json_decref(reply);
         free(visit->reply_key);
         free(visit->correlation_id);
     } else {
-        parcel = parcel_new(bus, HMS_AMQP_REPLY, visit->reply_key, visit->address, reply);
-        parcel->correlation_id = visit->correlation_id;
-        enqueue(bus, parcel, NULL);
+        enqueue(bus, reply_new(bus, visit, reply), NULL);
         hms_bus_amqp_drain(bus);
     }
     free(visit->address);

@@ -86,6 +86,21 @@ static char *copy_text(const json_t *body, const char *key)
     return hms_strdup(text != NULL ? text : "");
 }
 
+/* Options are texts such as "name=seccomp,profile=default". */
+static int has_security_option(const json_t *body, const char *option)
+{
+    const json_t *options = json_object_get(body, "SecurityOptions");
+    size_t i;
+
+    for (i = 0; i < json_array_size(options); i++) {
+        const char *text = json_string_value(json_array_get(options, i));
+
+        if (text != NULL && strncmp(text, option, strlen(option)) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 int hms_docker_read_info(const json_t *body, struct hms_docker_info *info)
 {
     memset(info, 0, sizeof(*info));
@@ -97,6 +112,7 @@ int hms_docker_read_info(const json_t *body, struct hms_docker_info *info)
     info->os_type = copy_text(body, "OSType");
     info->architecture = copy_text(body, "Architecture");
     info->name = copy_text(body, "Name");
+    info->remaps_users = has_security_option(body, "name=userns");
     return HMS_OK;
 }
 

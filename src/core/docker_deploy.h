@@ -24,6 +24,7 @@ struct hms_docker_info {
     char *os_type;              /* "linux", "windows" */
     char *architecture;         /* "x86_64", "aarch64" */
     char *name;                 /* of the host */
+    int remaps_users;           /* containers have users of their own (userns-remap) */
 };
 
 /* Reads the body of GET /info. Returns 0, or HMS_EPROTO if the shape is not Docker's. */

@@ -462,6 +462,11 @@ static int start(struct hms_ssh_forward *forward, const struct hms_ssh_forward_o
         result = tell_secret(forward, options->password);
     if (result == 0)
         result = uv_read_start((uv_stream_t *)&forward->errors, on_alloc, on_errors);
+    if (result == UV_ENOENT) { /* ssh itself is missed by setpriv */
+        snprintf(error, error_size,
+                 "ssh: there is no setpriv (util-linux) on this machine, which starts it");
+        return HMS_EIO;
+    }
     if (result != 0) {
         snprintf(error, error_size, "ssh: cannot be started: %s", uv_strerror(result));
         return HMS_EIO;

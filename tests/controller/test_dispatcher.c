@@ -279,6 +279,21 @@ static void what_was_lost_is_asked_for(void **state)
     assert_int_equal(world->a.asks, 3);
 }
 
+static void two_managers_of_one_address_are_noticed(void **state)
+{
+    struct world *world = *state;
+
+    a_pushes(world);
+    world->a.epoch = 8;
+    scripted_live(&world->a, 10000);
+    WAIT(&world->loop, host(world, A)->sync.content.epoch == 8 && is_updated(world, A));
+    assert_int_equal(hms_gather_drops(world->gather)->rivals, 0);
+    world->a.epoch = 7;
+    scripted_live(&world->a, 10000);
+    WAIT(&world->loop, host(world, A)->sync.content.epoch == 7 && is_updated(world, A));
+    assert_int_equal(hms_gather_drops(world->gather)->rivals, 1);
+}
+
 static void a_new_life_is_asked_for(void **state)
 {
     struct world *world = *state;
@@ -701,6 +716,7 @@ int main(void)
         TEST(bad_notifications_are_dropped),
         TEST(what_is_pushed_needs_no_question),
         TEST(what_was_lost_is_asked_for),
+        TEST(two_managers_of_one_address_are_noticed),
         TEST(a_new_life_is_asked_for),
         cmocka_unit_test(pulling_takes_an_update_for_a_flag),
         TEST(what_is_wrong_or_old_changes_nothing),

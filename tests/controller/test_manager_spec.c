@@ -51,7 +51,7 @@ static void it_has_what_it_needs(void **state)
     (void)state;
     wanted.password = "p";
     wanted.ca_file = "/ca";
-    spec = hms_manager_spec_make(&wanted, &image, ADDRESS, SOCKET);
+    spec = hms_manager_spec_make(&wanted, &image, ADDRESS, SOCKET, 0);
     command = json_object_get(spec, "Cmd");
     assert_string_equal(json_string_value(json_array_get(command, 0)), "manager");
     assert_true(has_word(command, "--address=" ADDRESS));
@@ -67,30 +67,41 @@ static void it_has_what_it_needs(void **state)
     mount = json_array_get(json_object_get(host, "Mounts"), 0);
     assert_string_equal(hms_json_string(mount, "Source"), "/var/run");
     assert_true(hms_json_bool(mount, "ReadOnly", 0));
+    assert_null(json_object_get(host, "UsernsMode"));
+    json_decref(spec);
+    spec = hms_manager_spec_make(&wanted, &image, ADDRESS, SOCKET, 1);
+    host = json_object_get(spec, "HostConfig");
+    assert_string_equal(hms_json_string(host, "UsernsMode"), "host");
+    assert_true(has_word(json_object_get(host, "CapAdd"), "DAC_OVERRIDE"));
     json_decref(spec);
 }
 
 /* As `inspect` would tell a container made from the specification. */
 static json_t *inspected(const json_t *spec)
 {
-    return json_pack("{s:{s:O}}", "Config", "Labels", json_object_get(spec, "Labels"));
+    return json_pack("{s:{s:O, s:O}}", "Config", "Labels", json_object_get(spec, "Labels"), "Cmd",
+                     json_object_get(spec, "Cmd"));
 }
 
 static void it_is_recognised(void **state)
 {
     struct hms_manager_settings wanted = settings(), other = settings();
-    json_t *spec = hms_manager_spec_make(&wanted, &image, ADDRESS, SOCKET);
-    json_t *same = hms_manager_spec_make(&wanted, &image, ADDRESS, SOCKET);
+    json_t *spec = hms_manager_spec_make(&wanted, &image, ADDRESS, SOCKET, 0);
+    json_t *same = hms_manager_spec_make(&wanted, &image, ADDRESS, SOCKET, 0);
     json_t *differing, *container = inspected(spec), *foreign = json_object();
 
     (void)state;
     other.heartbeat_ms++;
-    differing = hms_manager_spec_make(&other, &image, ADDRESS, SOCKET);
+    differing = hms_manager_spec_make(&other, &image, ADDRESS, SOCKET, 0);
     assert_true(hms_manager_spec_is_ours(container));
     assert_true(hms_manager_spec_fits(same, container));
     assert_false(hms_manager_spec_fits(differing, container));
     assert_false(hms_manager_spec_is_ours(foreign));
     assert_false(hms_manager_spec_fits(spec, foreign));
+    assert_string_equal(hms_manager_spec_option(container, "address"), ADDRESS);
+    assert_string_equal(hms_manager_spec_option(container, "broker"), wanted.broker);
+    assert_null(hms_manager_spec_option(container, "addres"));
+    assert_null(hms_manager_spec_option(foreign, "address"));
     json_decref(spec);
     json_decref(same);
     json_decref(differing);

@@ -326,6 +326,23 @@ static void versions_decide(void **state)
     }
 }
 
+/* One manager after the other is usual, one after the other after the first is not. */
+static void lives_that_return_are_counted(void **state)
+{
+    static const struct {
+        int64_t epoch;
+        uint64_t returns;
+    } told[] = {{1, 0}, {0, 0}, {1, 0}, {2, 0}, {3, 0}, {3, 0}, {2, 1}, {2, 1}, {3, 2}, {4, 2}};
+    struct hms_sync sync = {0};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        hms_sync_heard(&sync, 0, 1000, (struct hms_sync_point){told[i].epoch, 0}, 0);
+        assert_int_equal(sync.returns, told[i].returns);
+    }
+}
+
 /* ---- what the bus lets through ---- */
 
 static void a_deaf_controller_blames_nobody(void **state)
@@ -401,6 +418,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(histories_hold),
         cmocka_unit_test(versions_decide),
+        cmocka_unit_test(lives_that_return_are_counted),
         cmocka_unit_test(a_deaf_controller_blames_nobody),
         cmocka_unit_test(deadlines_are_when_the_contact_changes),
         cmocka_unit_test(periods_are_bounded),

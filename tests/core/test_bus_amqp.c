@@ -174,6 +174,48 @@ static void large_messages_go_both_ways(void **state)
     free(text);
 }
 
+static json_t *message_with(size_t text_bytes)
+{
+    char *text = hms_malloc(text_bytes + 1);
+    json_t *large = message("large");
+
+    memset(text, 'x', text_bytes);
+    text[text_bytes] = '\0';
+    json_object_set_new(large, "text", json_string(text));
+    free(text);
+    return large;
+}
+
+/* A broker from 4.0 on closes the channel on which it gets more; this one does so for the channels
+ * that are opened meanwhile. */
+static void what_no_broker_takes_is_not_sent(void **state)
+{
+    struct peer *controller, *manager;
+    struct world *world;
+
+    need_broker();
+    broker_do("ctl eval 'application:set_env(rabbit, max_message_size, 16777216).'");
+    world = joined(state, &controller, &manager);
+    broker_do("ctl eval 'application:set_env(rabbit, max_message_size, 134217728).'");
+    assert_int_equal(hms_bus_notify(controller->bus, HMS_BUS_MANAGER, MANAGER_IP,
+                                    message_with(HMS_BUS_AMQP_SENT_MAX_BYTES)),
+                     HMS_ELIMIT);
+    manager->keeps = 1;
+    ask(controller, MANAGER_IP, "give_content", LONG_MS);
+    until(world, &manager->heard, 1, "the request");
+    hms_bus_reply(manager->kept, message_with(HMS_BUS_AMQP_SENT_MAX_BYTES));
+    until(world, &controller->ok, 1, "the reply");
+    assert_string_equal(hms_json_string(controller->reply, "command"), "error");
+    assert_non_null(strstr(hms_json_string(controller->reply, "description"), "16777216"));
+    assert_int_equal(hms_bus_notify(controller->bus, HMS_BUS_MANAGER, MANAGER_IP,
+                                    message_with(HMS_BUS_AMQP_SENT_MAX_BYTES - 1000)),
+                     HMS_OK);
+    until(world, &manager->heard, 2, "the largest one");
+    assert_int_equal(hms_bus_troubles(controller->bus).disconnects, 0);
+    assert_int_equal(hms_bus_troubles(manager->bus).disconnects, 0);
+    assert_int_equal(hms_bus_troubles(manager->bus).refused, 1);
+}
+
 /* ---- what is not for us ---- */
 
 static amqp_connection_state_t raw;
@@ -679,6 +721,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(silence_times_out, setup, teardown),
         cmocka_unit_test_setup_teardown(order_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(large_messages_go_both_ways, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_no_broker_takes_is_not_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(malformed_messages_are_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(nested_headers_do_no_harm, setup, teardown),
         cmocka_unit_test_setup_teardown(oversized_messages_are_dropped, setup, teardown),

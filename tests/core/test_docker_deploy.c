@@ -80,6 +80,12 @@ static void test_info(void **state)
     assert_true(info.cpus >= 1);
     assert_string_equal(info.os_type, "linux");
     assert_true(info.architecture[0] != '\0' && info.version[0] != '\0' && info.name[0] != '\0');
+    assert_false(info.remaps_users);
+    hms_docker_info_clear(&info);
+    json_array_append_new(json_object_get(outcome.body, "SecurityOptions"),
+                          json_string("name=userns"));
+    assert_int_equal(hms_docker_read_info(outcome.body, &info), 0);
+    assert_true(info.remaps_users);
     hms_docker_info_clear(&info);
     json_decref(outcome.body);
 }

@@ -381,6 +381,36 @@ static void test_bad_options(void **state)
 
 /* --- afterwards ----------------------------------------------------------------------------- */
 
+/* The image has neither of the two programs, and a machine may lack them. */
+static void test_missing_programs(void **state)
+{
+    struct fixture *fixture = fixture_of(state);
+    struct hms_ssh_forward_options options = options_to_engine();
+    char *path = hms_strdup(getenv("PATH"));
+    char folder[] = "/tmp/hms-test-path-XXXXXX";
+    struct forward without_setpriv, without_ssh;
+    int result;
+    char *program;
+
+    assert_non_null(mkdtemp(folder));
+    program = hms_asprintf("%s/setpriv", folder);
+    setenv("PATH", folder, 1);
+    result = begin(fixture, &without_setpriv, &options);
+    assert_int_equal(symlink("/usr/bin/setpriv", program), 0);
+    begin(fixture, &without_ssh, &options);
+    setenv("PATH", path, 1);
+    unlink(program);
+    rmdir(folder);
+    free(program);
+    free(path);
+    assert_int_equal(result, HMS_EIO);
+    assert_non_null(strstr(without_setpriv.reason, "setpriv (util-linux)"));
+    run_until(fixture, &without_ssh.ended, 1, "the end of setpriv");
+    assert_int_equal(without_ssh.error, HMS_EIO);
+    assert_non_null(strstr(without_ssh.reason, "no OpenSSH client"));
+    finish(&without_ssh);
+}
+
 static void test_no_engine_behind(void **state)
 {
     struct fixture *fixture = fixture_of(state);
@@ -477,6 +507,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_silent_server, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bad_options, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_missing_programs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_engine_behind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_server_hangs_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_close_early, set_up, tear_down),

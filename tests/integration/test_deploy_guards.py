@@ -1,11 +1,14 @@
 """What a deployment must not do: take what is another's, or forget what it has left behind."""
 
+import os
 import subprocess
 
-from integration import fleet, frame
+from integration import fleet, frame, peer
 from integration.test_deploy import MANAGER, CutLine
+from lab import broker, image
 
 OTHER = "10.77.0.200"  # nobody has this address
+INTERFACE = "10.77.0.201"
 
 
 class DeployGuards(frame.LabTest):
@@ -57,6 +60,60 @@ class DeployGuards(frame.LabTest):
         self.assertTrue(inspected["State"]["Running"])
         self.assertIn(MANAGER, self.docker("volume", "ls", "-q"))
         return inspected["Id"]
+
+    def test_manager_of_another_address(self):
+        self.put(201)
+        first = self.manager_id()
+        self.assertIn(self.host.address, self.put(409, OTHER)["description"])
+        self.assertIsNone(self.host_view(OTHER))
+        self.put(202, OTHER, headers={"Prefer": "respond-async"})
+        frame.wait_for(lambda: self.host_view(OTHER)["error"], "it is refused")
+        self.delete(200, OTHER)
+        self.assertEqual(self.manager_id(), first, "was left alone")
+        self.assertEqual(self.host_view()["membership"], "joined")
+
+    def test_manager_of_another_platform(self):
+        same = f"amqp://{broker.USER}@{self.lab.broker().address}:{broker.PORT}/%2F"
+        self.put(201)
+        first = self.manager_id()
+        self.restart_as_another(managers_broker=same)
+        self.assertIn("replace", self.put(409)["description"])
+        self.assertEqual(self.manager_id(), first, "was left alone")
+        self.put(201, replace=True)
+        self.assertNotEqual(self.manager_id(), first)
+        self.delete(200)
+
+    def test_manager_run_by_other_means(self):
+        manager = self.start_process(fleet.Manager(self, self.lab, self.host, self.folder, {}))
+        frame.wait_for(self.host_view, "it is heard of")
+        self.assertIn("speaks for", self.put(409)["description"])
+        self.assertNotIn(MANAGER, self.docker("ps", "-a", "--format", "{{.Names}}"))
+        manager.stop()
+        self.put(201)
+
+    def test_image_of_that_name(self):
+        name = f"hms:{self.controller.call('GET', '/healthz')[1]['version']}"
+        self.docker("import", "-", name, input=image.build())
+        foreign = self.docker("images", "-q", "--no-trunc", name)
+        self.assertIn("not ours", self.put(409)["description"])
+        self.assertEqual(self.docker("images", "-q", "--no-trunc", name), foreign)
+        self.docker("rmi", name)
+        self.put(201)
+
+    def test_broker_account_is_not_an_administrators(self):
+        self.controller.stop()
+        path = os.path.join(self.folder, "admin-token")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("an administrator's".replace(" ", "-"))
+        self.controller = self.start_controller(admin_token_file=path)
+        interface = peer.OldInterface(self.lab.name, INTERFACE)
+        self.addCleanup(interface.close)
+        frame.wait_for(lambda: interface.request("controller", "get_all_containers", timeout_s=1),
+                       "the controller hears the bus")
+        for command, fields in (("add_host", {"docker": "none"}), ("remove_host", {})):
+            reply = interface.command(command, address=OTHER, **fields)
+            self.assertIn("REST only", reply["description"])
+        self.assertIsNone(self.host_view(OTHER))
 
     def test_what_is_left_is_not_forgotten(self):
         line = CutLine(self.host.engine, f"{self.folder}/line.sock", b"/start HTTP/1.1")
