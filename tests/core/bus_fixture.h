@@ -26,10 +26,12 @@
 #define DEADLINE_MS 90000
 #define TICK_MS     10
 #define LONG_MS     60000
-#define BUSES_MAX   4
 #define HEARD_BYTES 65536
 #define PASSWORD    "health-monitor"
 #define PLAIN_URL   "amqp://localhost"
+#ifndef BUSES_MAX
+#define BUSES_MAX 4
+#endif
 
 struct world;
 

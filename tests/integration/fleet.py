@@ -12,7 +12,6 @@ from lab import broker
 HOSTS = 3 if frame.QUICK else 5
 CONTAINERS = 4 if frame.QUICK else 20  # on each host
 CONTROLLER_ADDRESS = "10.77.0.254"
-DECLARED = ("queues", "connections", "channels")
 IN_CONTACT = "STATUS=in contact"  # what a component tells its service manager
 
 
@@ -131,7 +130,7 @@ class FleetTest(frame.LabTest):
 
     def possessions(self):
         """What the broker holds for all of them, their descriptors, their memory."""
-        return ({what: len(self.broker.list(what)) for what in DECLARED},
+        return (self.broker.counts(),
                 {process.name: process.descriptors() for process in self.processes()},
                 {process.name: round(process.memory_mib("VmRSS"), 1)
                  for process in self.processes()})

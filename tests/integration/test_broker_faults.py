@@ -64,6 +64,12 @@ class Figures(NamedTuple):
                 f"    REST: {frame.distribution(self.rest_ms, 'ms')}")
 
 
+def waited_ms(process):
+    """How long it was ready to run but had no processor, since its start."""
+    with open(f"/proc/{process.process.pid}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[1]) / 1e6
+
+
 def echoes(pid):
     """How many echo requests that process's network namespace has got, and when that was read."""
     with open(f"/proc/{pid}/net/snmp", encoding="ascii") as file:
@@ -127,7 +133,7 @@ class BrokerFaults(fleet.FleetTest):
         return Figures(back_ms, (last - first) / (last_s - first_s), max(gaps), rest.results)
 
     def lags_ms(self):
-        """Of manager and controller, since their start."""
+        """Of manager and controller, since their start; a processor that others had counts too."""
         reply, = self.interface.request(f"manager.{self.host.address}", "give_content")
         platform = self.controller.call("GET", "/platform")[1]["description"]
         return (reply.fields["host"]["loop_lag_max_ms"],
@@ -160,7 +166,8 @@ class BrokerFaults(fleet.FleetTest):
         print(f"\n  usual\n    {self.usual}\n  meanwhile\n    {figures}\n"
               f"  the view is right {right_s:.1f} s after the end of the trouble\n"
               f"  longest turn of the loop: manager {lags_ms[0]:.1f} ms,"
-              f" controller {lags_ms[1]:.1f} ms")
+              f" controller {lags_ms[1]:.1f} ms (waited for a processor in all:"
+              f" {waited_ms(self.manager):.0f} and {waited_ms(self.controller):.0f} ms)")
         self.assertLess(statistics.median(figures.back_ms),
                         10 * statistics.median(self.usual.back_ms))
         self.assertGreater(figures.echoes_per_s, self.usual.echoes_per_s / 10)

@@ -121,6 +121,14 @@ class Broker:
         """list("queues", "name", "messages"): one dict for each; also "connections", ..."""
         return json.loads(self.control("--formatter", "json", f"list_{what}", *columns))
 
+    def counts(self):
+        """How many "queues", "connections" and "channels" it has; quicker than three lists."""
+        numbers = self.control("eval", "{length(rabbit_amqqueue:list()),"
+                               " length(rabbit_networking:connections()),"
+                               " length(rabbit_channel:list())}.")
+        return dict(zip(("queues", "connections", "channels"),
+                        map(int, numbers.strip("{}\n").split(","))))
+
     def set_memory_alarm(self, is_on):
         """At its memory alarm a broker reads nothing more from those who publish."""
         self.control("set_vm_memory_high_watermark", "1e-9" if is_on else str(MEMORY_SHARE))
