@@ -165,10 +165,9 @@ static void on_timer(uv_timer_t *timer)
     struct hms_standby *standby = timer->data;
 
     if (standby->is_active) {
-        if (is_other_heard(standby)) {
-            tell_active(standby);
+        tell_active(standby); /* also if nobody hears it: a broker that blocks then says so */
+        if (is_other_heard(standby))
             tell_roster(standby);
-        }
         return;
     }
     if (standby->active[0] != '\0' && !is_other_heard(standby)) {

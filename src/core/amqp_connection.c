@@ -221,6 +221,11 @@ void hms_amqp_connection_hold_send(struct hms_amqp_connection *connection,
 
 /* ---- publishing ---- */
 
+int hms_amqp_connection_is_blocked(const struct hms_amqp_connection *connection)
+{
+    return connection->is_blocked;
+}
+
 int hms_amqp_connection_has_room(const struct hms_amqp_connection *connection)
 {
     return (connection->state == OPEN || connection->state == SETTLED) && !connection->is_blocked &&

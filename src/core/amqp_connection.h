@@ -66,6 +66,10 @@ void hms_amqp_connection_ignore(struct hms_amqp_connection *connection, const ch
 void hms_amqp_connection_hold_send(struct hms_amqp_connection *connection,
                                    amqp_method_number_t method, void *fields);
 
+/* Whether the broker takes no messages, from nobody: it is short of memory or disk. It says so only
+ * to those who have tried. */
+int hms_amqp_connection_is_blocked(const struct hms_amqp_connection *connection);
+
 /* Whether a message can be published, or the one that has begun be continued. */
 int hms_amqp_connection_has_room(const struct hms_amqp_connection *connection);
 

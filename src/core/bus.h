@@ -53,7 +53,7 @@ struct hms_bus_troubles {
 };
 
 enum hms_bus_contact {
-    HMS_BUS_DOWN,      /* no connection */
+    HMS_BUS_DOWN,      /* no connection, or one to a broker that passes nothing on at present */
     HMS_BUS_CONGESTED, /* connected, but what is handed over now has to wait */
     HMS_BUS_READY,     /* what is handed over now goes out at once */
 };

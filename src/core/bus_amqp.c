@@ -120,7 +120,7 @@ static void update_contact(struct bus_amqp *bus)
 {
     enum hms_bus_contact contact = HMS_BUS_READY;
 
-    if (!bus->is_settled)
+    if (!bus->is_settled || hms_amqp_connection_is_blocked(bus->connection))
         contact = HMS_BUS_DOWN;
     else if (hms_amqp_outbox_first(&bus->outbox) != NULL ||
              !hms_amqp_connection_has_room(bus->connection))

@@ -376,7 +376,7 @@ static void a_blocked_bus_keeps_its_messages(void **state)
 
     broker_do("ctl set_vm_memory_high_watermark 0.000001");
     say(controller, HMS_BUS_MANAGER, MANAGER_IP, "that makes it block");
-    until(world, &controller->congested, 1, "congestion");
+    until(world, &controller->down, 1, "loss of contact");
     for (i = 0; i < 3; i++) {
         say(controller, HMS_BUS_MANAGER, MANAGER_IP, "live");
         say(controller, HMS_BUS_MANAGER, MANAGER_IP, "update");
@@ -384,12 +384,13 @@ static void a_blocked_bus_keeps_its_messages(void **state)
     ask(controller, MANAGER_IP, "impatient", 200);
     until(world, &controller->timed_out, 1, "the end of the request");
     broker_begin("ctl set_vm_memory_high_watermark 0.4");
-    until(world, &controller->ready, 2, "contact without congestion");
+    until(world, &controller->ready, 2, "contact again");
     until(world, &manager->heard, 3, "what had to wait");
     assert_string_equal(manager->commands, "that makes it block live update ");
     ask(controller, MANAGER_IP, "give_content", LONG_MS);
     until(world, &controller->ok, 1, "the reply");
     assert_int_equal(manager->heard, 4);
+    assert_int_equal(hms_bus_troubles(controller->bus).disconnects, 0);
     broker_end();
 }
 

@@ -167,7 +167,7 @@ class Trouble(fleet.FleetTest):
 
 
 class BrokerTrouble(Trouble):
-    def check_outage(self, end, seconds):
+    def check_outage(self, end, seconds, begin=None):
         def all_stale():
             return set(self.host_states()) == {"stale"}
 
@@ -175,7 +175,7 @@ class BrokerTrouble(Trouble):
         frame.wait_for(all_stale, "all hosts are stale")
         self.kill_one_everywhere()
         self.outage(seconds, lambda: self.assertTrue(all_stale(), self.host_states()))
-        self.broker.start()
+        (begin or self.broker.start)()
         self.check_all_is_well(time.monotonic())
 
     def test_stopped(self):
@@ -183,6 +183,12 @@ class BrokerTrouble(Trouble):
 
     def test_killed(self):
         self.check_outage(self.broker.kill, SHORT_OUTAGE_S)
+
+    def test_memory_alarm(self):
+        """The broker lives, but passes nothing on: hosts are not to blame for that silence."""
+        self.addCleanup(self.broker.set_memory_alarm, False)
+        self.check_outage(lambda: self.broker.set_memory_alarm(True), SHORT_OUTAGE_S,
+                          lambda: self.broker.set_memory_alarm(False))
 
     @unittest.skipIf(frame.QUICK, "not in the quick round")
     def test_connections_closed_again_and_again(self):
