@@ -355,7 +355,13 @@ static const struct hms_option all_options[] = {
         STRING("admin-token-file", controller.admin_token_file, "FILE"),
         IN("REST interface", ON_PLATFORM),
         .help = "file with the bearer token of who may add and remove hosts; without it that takes "
-                "the unix socket as root or as the user that hms runs as, or the broker's account",
+                "the unix socket as root or as the user that hms runs as",
+    },
+    {
+        FLAG("trust-broker", controller.trusts_broker),
+        IN("REST interface", CONTROLLER),
+        .help = "who has the broker's account may add and remove hosts, too, with the commands of "
+                "version 1; every host with a manager has it",
     },
     {
         ENUM("accept-managers", controller.accept, accept_words),

@@ -45,7 +45,7 @@ struct hms_controller {
     struct hms_standby *standby;
     struct hms_roster *roster;
     struct hms_deployer *deployer;
-    int has_admin_token; /* hosts are added and removed with it alone */
+    int trusts_broker; /* whoever has its account may add and remove hosts */
     struct hms_log_limit roster_limit;
     json_t *wanted_hosts; /* of --hosts-file, until this controller is active; or NULL */
     struct hms_dispatcher *dispatcher;
@@ -89,12 +89,12 @@ static void on_result(void *arg, const struct hms_dispatcher_result *result)
     hms_bus_reply(arg, result->view ? hms_view_json(result->view) : json_incref(result->body));
 }
 
-/* Every manager has the broker's account, and a token must not be shown to all who have it. */
+/* Every host with a manager has the broker's account, and whoever adds hosts is root on them. */
 static int is_refused(const struct hms_controller *controller, const json_t *message)
 {
     const char *command = hms_json_string(message, "command");
 
-    return controller->has_admin_token &&
+    return !controller->trusts_broker &&
            (strcmp(command, "add_host") == 0 || strcmp(command, "remove_host") == 0);
 }
 
@@ -104,8 +104,8 @@ static void on_message(void *arg, const json_t *message, struct hms_bus_call *ca
 
     if (call != NULL && is_refused(controller, message)) {
         hms_bus_reply(call, hms_bus_error("INVALID_REQUEST",
-                                          "hosts are added and removed over REST only: this "
-                                          "controller has an administrator's token"));
+                                          "hosts are added and removed over REST only, unless the "
+                                          "controller has --trust-broker"));
     } else if (call != NULL) {
         hms_dispatcher_run(controller->dispatcher, message, on_result, call);
     } else if (!hms_standby_heard(controller->standby, message)) {
@@ -230,7 +230,7 @@ static struct hms_controller *controller_new(struct hms_loop *loop, struct hms_l
     controller->bus = bus;
     snprintf(controller->address, sizeof(controller->address), "%s", options->address);
     controller->roster_limit = (struct hms_log_limit){.period_ms = 60000, .burst = 1};
-    controller->has_admin_token = options->admin_token_file != NULL;
+    controller->trusts_broker = options->trusts_broker;
     controller->registry = hms_registry_new();
     controller->gather = hms_gather_new(controller->loop, log, bus, controller->registry, &gather,
                                         on_change, controller);

@@ -20,6 +20,7 @@ struct hms_controller_options {
     const char *listen;           /* "HOST:PORT" or "unix:PATH" (http_server.h) */
     const char *token_file;       /* bearer token of the REST interface, or NULL; the same ... */
     const char *admin_token_file; /* ... of who may add and remove hosts */
+    int trusts_broker;            /* who has its account may do so, too, over the bus */
     const char *address;          /* this controller's own address on the bus, IPv4 text */
     int64_t aggregation_ms;       /* between two gatherings of pending updates; 1 to 3600000 */
     int64_t reply_timeout_ms;     /* of a manager's reply; the contract says 5000 */

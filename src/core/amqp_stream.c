@@ -17,6 +17,9 @@
 #define INPUT_BYTES 65536
 #define KEEPALIVE_S 30
 
+/* For each address but the last, so that one out of reach does not use up the time of all. */
+#define CONNECT_MS 2000
+
 /* TLS adds a little to what it is given. */
 #define SENDING_MAX_BYTES (HMS_AMQP_STREAM_UNSENT_MAX_BYTES / 8 * 9)
 
@@ -41,8 +44,9 @@ struct hms_amqp_stream {
     struct addrinfo *next;      /* to try */
     uv_connect_t connect;
     uv_tcp_t socket;
-    int has_socket; /* initialised and not yet closed */
-    uv_idle_t turn; /* active while there is something to do in the next turn */
+    int has_socket;      /* initialised and not yet closed */
+    uv_timer_t patience; /* for an address, while there are others */
+    uv_idle_t turn;      /* active while there is something to do in the next turn */
     int open_handles;
 
     struct hms_tls *tls;      /* or NULL */
@@ -99,6 +103,24 @@ static void maybe_free(struct hms_amqp_stream *stream)
     free(stream);
 }
 
+static void on_socket_closed(uv_handle_t *handle);
+
+static void give_up_address(struct hms_amqp_stream *stream, int status)
+{
+    uv_timer_stop(&stream->patience);
+    if (stream->next == NULL) {
+        fail(stream, "cannot connect", uv_strerror(status));
+        return;
+    }
+    stream->state = REOPENING;
+    uv_close((uv_handle_t *)&stream->socket, on_socket_closed);
+}
+
+static void on_patience(uv_timer_t *timer)
+{
+    give_up_address(hms_container_of(timer, struct hms_amqp_stream, patience), UV_ETIMEDOUT);
+}
+
 static void try_next(struct hms_amqp_stream *stream)
 {
     struct addrinfo *address = stream->next;
@@ -113,7 +135,9 @@ static void try_next(struct hms_amqp_stream *stream)
     stream->connect.data = stream;
     result = uv_tcp_connect(&stream->connect, &stream->socket, address->ai_addr, on_connected);
     if (result != 0)
-        fail(stream, "cannot connect", uv_strerror(result));
+        give_up_address(stream, result);
+    else if (stream->next != NULL)
+        uv_timer_start(&stream->patience, on_patience, CONNECT_MS, 0);
 }
 
 static void on_socket_closed(uv_handle_t *handle)
@@ -222,15 +246,11 @@ static void on_connected(uv_connect_t *connect, int status)
 
     if (stream->state != CONNECTING)
         return;
-    if (status != 0 && stream->next != NULL) {
-        stream->state = REOPENING;
-        uv_close((uv_handle_t *)&stream->socket, on_socket_closed);
-        return;
-    }
     if (status != 0) {
-        fail(stream, "cannot connect", uv_strerror(status));
+        give_up_address(stream, status);
         return;
     }
+    uv_timer_stop(&stream->patience);
     uv_tcp_nodelay(&stream->socket, 1);
     uv_tcp_keepalive(&stream->socket, 1, KEEPALIVE_S);
     uv_read_start((uv_stream_t *)&stream->socket, on_alloc, on_read);
@@ -359,7 +379,7 @@ size_t hms_amqp_stream_unsent_bytes(const struct hms_amqp_stream *stream)
 
 /* ---- life ---- */
 
-static void on_turn_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
     struct hms_amqp_stream *stream = handle->data;
 
@@ -385,9 +405,11 @@ struct hms_amqp_stream *hms_amqp_stream_open(uv_loop_t *loop, const char *host, 
     }
     hms_buffer_init(&stream->output, HMS_AMQP_STREAM_UNSENT_MAX_BYTES);
     hms_buffer_init(&stream->sending, SENDING_MAX_BYTES);
+    uv_timer_init(loop, &stream->patience);
+    stream->patience.data = stream;
     uv_idle_init(loop, &stream->turn);
     stream->turn.data = stream;
-    stream->open_handles = 1;
+    stream->open_handles = 2;
     result = uv_getaddrinfo(loop, &stream->lookup, on_looked_up, host, port, &hints);
     if (result == 0)
         stream->is_looking_up = 1;
@@ -410,5 +432,6 @@ void hms_amqp_stream_close(struct hms_amqp_stream *stream, void (*closed)(void *
         uv_cancel((uv_req_t *)&stream->lookup);
     if (stream->has_socket && !is_reopening)
         uv_close((uv_handle_t *)&stream->socket, on_socket_closed);
-    uv_close((uv_handle_t *)&stream->turn, on_turn_closed);
+    uv_close((uv_handle_t *)&stream->patience, on_handle_closed);
+    uv_close((uv_handle_t *)&stream->turn, on_handle_closed);
 }

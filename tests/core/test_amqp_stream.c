@@ -1,18 +1,24 @@
 /*
  * A stream over TLS whose other end, on the same loop, renegotiates: brokers with TLS 1.2 do so
- * after very many records. Nothing may wait for the next thing that we have to say.
+ * after very many records. Nothing may wait for the next thing that we have to say. And a name with
+ * two addresses, of which the first one takes no connection.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include <arpa/inet.h>
 #include <cmocka.h>
+#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -238,11 +244,87 @@ static void what_is_said_meanwhile_arrives(void **state)
     assert_false(SSL_renegotiate_pending(world->ssl));
 }
 
+/* ---- a name with two addresses ---- */
+
+/* In a mount namespace of this process: /etc/hosts with a name for both of them. */
+static void name_both(void)
+{
+    char path[] = "/tmp/hms-hosts-XXXXXX";
+    FILE *file = fdopen(mkstemp(path), "w");
+
+    assert_non_null(file);
+    fprintf(file, "127.0.0.2 two.test\n127.0.0.1 two.test\n");
+    fclose(file);
+    assert_int_equal(unshare(CLONE_NEWNS), 0);
+    assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    assert_int_equal(mount(path, "/etc/hosts", NULL, MS_BIND, NULL), 0);
+    unlink(path);
+}
+
+static int listen_at(const char *ip, uint16_t *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(*port)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    inet_pton(AF_INET, ip, &address.sin_addr);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(fd, 0), 0);
+    getsockname(fd, (struct sockaddr *)&address, &size);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+/* What is not accepted fills the queue; from then on nobody is answered there. */
+static void fill_queue(uint16_t port, int fds[4])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int i;
+
+    inet_pton(AF_INET, "127.0.0.2", &address.sin_addr);
+    for (i = 0; i < 4; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        connect(fds[i], (struct sockaddr *)&address, sizeof(address));
+    }
+}
+
+static void an_address_that_is_silent_does_not_cost_the_other(void **state)
+{
+    static const struct hms_amqp_stream_handlers handlers = {on_open, on_data, on_sent, on_failed};
+    struct world world = {0};
+    int64_t deadline_ms = hms_clock_mono_ms() + DEADLINE_MS;
+    uint16_t port = 0;
+    char text[16];
+    int silent, listening, fds[4], i;
+
+    if (geteuid() != 0)
+        skip(); /* namespaces need root */
+    name_both();
+    silent = listen_at("127.0.0.2", &port);
+    listening = listen_at("127.0.0.1", &port);
+    fill_queue(port, fds);
+    snprintf(text, sizeof(text), "%d", port);
+    uv_loop_init(&world.loop);
+    world.stream = hms_amqp_stream_open(&world.loop, "two.test", text, NULL, &handlers, &world);
+    while (!world.open && hms_clock_mono_ms() < deadline_ms)
+        uv_run(&world.loop, UV_RUN_ONCE);
+    assert_true(world.open);
+    hms_amqp_stream_close(world.stream, on_closed, &world);
+    uv_run(&world.loop, UV_RUN_DEFAULT);
+    assert_true(world.closed);
+    assert_int_equal(uv_loop_close(&world.loop), 0);
+    for (i = 0; i < 4; i++)
+        close(fds[i]);
+    close(silent);
+    close(listening);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(renegotiation_needs_no_message_of_ours, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_said_meanwhile_arrives, setup, teardown),
+        cmocka_unit_test(an_address_that_is_silent_does_not_cost_the_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,11 +103,6 @@ class DeployGuards(frame.LabTest):
         self.put(201)
 
     def test_broker_account_is_not_an_administrators(self):
-        self.controller.stop()
-        path = os.path.join(self.folder, "admin-token")
-        with open(path, "w", encoding="ascii") as file:
-            file.write("an administrator's".replace(" ", "-"))
-        self.controller = self.start_controller(admin_token_file=path)
         interface = peer.OldInterface(self.lab.name, INTERFACE)
         self.addCleanup(interface.close)
         frame.wait_for(lambda: interface.request("controller", "get_all_containers", timeout_s=1),

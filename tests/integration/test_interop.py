@@ -304,7 +304,8 @@ class TwoDoors(InteropTest):
 
     def setUp(self):
         super().setUp()
-        self.controller = self.start_controller(aggregation_ms=AGGREGATION_MS)
+        self.controller = self.start_controller(aggregation_ms=AGGREGATION_MS,
+                                                trust_broker=True)
         self.manager = self.old_manager(live_s=3600)
         self.interface = self.join(peer.OldInterface, INTERFACE)
         frame.wait_for(lambda: self.controller.call(
