@@ -253,7 +253,7 @@ static void name_both(void)
     FILE *file = fdopen(mkstemp(path), "w");
 
     assert_non_null(file);
-    fprintf(file, "127.0.0.2 two.test\n127.0.0.1 two.test\n");
+    fprintf(file, "127.0.0.1 two.test\n127.0.0.2 two.test\n");
     fclose(file);
     assert_int_equal(unshare(CLONE_NEWNS), 0);
     assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
@@ -281,7 +281,7 @@ static void fill_queue(uint16_t port, int fds[4])
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     int i;
 
-    inet_pton(AF_INET, "127.0.0.2", &address.sin_addr);
+    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
     for (i = 0; i < 4; i++) {
         fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         connect(fds[i], (struct sockaddr *)&address, sizeof(address));
@@ -300,8 +300,8 @@ static void an_address_that_is_silent_does_not_cost_the_other(void **state)
     if (geteuid() != 0)
         skip(); /* namespaces need root */
     name_both();
-    silent = listen_at("127.0.0.2", &port);
-    listening = listen_at("127.0.0.1", &port);
+    silent = listen_at("127.0.0.1", &port);
+    listening = listen_at("127.0.0.2", &port);
     fill_queue(port, fds);
     snprintf(text, sizeof(text), "%d", port);
     uv_loop_init(&world.loop);
