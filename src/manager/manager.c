@@ -150,11 +150,13 @@ static void on_storm(void *arg, int is_active)
     hms_report_touch_host(manager->report);
 }
 
+/* The ends of calls that are given up while we close are nobody's news any more. */
 static void on_decision(void *arg, struct hms_container *container)
 {
     struct hms_manager *manager = arg;
 
-    hms_report_touch(manager->report, container);
+    if (manager->tracker != NULL)
+        hms_report_touch(manager->report, container);
 }
 
 static void on_doubt(void *arg, struct hms_container *container)

@@ -69,7 +69,8 @@ class Sshd:
         os.makedirs("/run/sshd", exist_ok=True)
         self.log = open(f"{self.folder}/log", "wb")
         self.process = subprocess.Popen(
-            ["/usr/sbin/sshd", "-D", "-e", "-f", f"{self.folder}/config"],
+            ["setpriv", "--pdeathsig", "TERM", "/usr/sbin/sshd", "-D", "-e", "-f",
+             f"{self.folder}/config"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
     def read(self, name):
