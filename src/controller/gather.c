@@ -67,11 +67,15 @@ static int64_t now_ms(const struct hms_gather *gather)
     return (int64_t)uv_now(gather->loop);
 }
 
+/* On a fixed beat, so that nothing waits longer than one aggregation time, and half of it on
+ * average. */
 static void schedule(struct hms_gather *gather)
 {
+    int64_t beat_ms = gather->options.aggregation_ms;
+
     if (!gather->closing && !uv_is_active((uv_handle_t *)&gather->aggregation))
         uv_timer_start(&gather->aggregation, on_aggregation,
-                       (uint64_t)gather->options.aggregation_ms, 0);
+                       (uint64_t)(beat_ms - now_ms(gather) % beat_ms), 0);
 }
 
 static void check_at(struct hms_gather *gather, int64_t at_ms)
