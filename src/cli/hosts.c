@@ -35,6 +35,7 @@ struct options {
     const char *password_file;
     const char *socket;
     int antagonist;
+    int replace;
     int wait;
     int force;
 };
@@ -79,6 +80,9 @@ static const struct hms_option rows[] = {
              "/var/run/docker.sock"},
     {FLAG("antagonist", antagonist), .group = "For add", .fallback = "no", .flag_only = 1,
      .help = "an antagonist is wanted there, too"},
+    {FLAG("replace", replace), .group = "For add", .fallback = "no", .flag_only = 1,
+     .help = "take the place of a manager that another platform brought there, or that is run by "
+             "other means"},
     {FLAG("wait", wait), .group = "For add", .fallback = "yes", .flag_only = 1,
      .help = "return at the end; otherwise the controller tries until it succeeds"},
     {FLAG("force", force), .group = "For remove", .fallback = "no", .flag_only = 1,
@@ -200,6 +204,7 @@ static json_t *add_body(const struct options *options)
     add_text(body, "host_key", options->host_key);
     add_text(body, "socket", options->socket);
     json_object_set_new(body, "antagonist", json_boolean(options->antagonist));
+    json_object_set_new(body, "replace", json_boolean(options->replace));
     json_object_set_new(body, "async", json_boolean(!options->wait));
     if (json_object_size(tls) > 0)
         json_object_set(body, "tls", tls);
