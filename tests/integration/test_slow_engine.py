@@ -91,4 +91,4 @@ class ClockSetBack(frame.IntegrationTest):
         hms = self.start_hms(stop_grace_ms=0)
         self.engine.kill(self.names[0])
         self.wait_running(self.names)
-        self.assertEqual(hms.entry(self.names[0])["restarts"], 1)
+        frame.wait_for(lambda: hms.entry(self.names[0])["restarts"] == 1, "the restart is told of")
