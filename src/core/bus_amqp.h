@@ -16,9 +16,7 @@
 #define HMS_BUS_AMQP_QUEUE_MESSAGES 8192        /* waiting to be sent */
 #define HMS_BUS_AMQP_QUEUE_BYTES    (64u << 20) /* of their bodies */
 #define HMS_BUS_AMQP_SENT_MAX_BYTES (16u << 20) /* of a body: what brokers take by default */
-#define HMS_BUS_AMQP_BODY_MAX_BYTES                                                                \
-    (32u << 20) /* of a message received; longer ones are dropped                                  \
-                 */
+#define HMS_BUS_AMQP_BODY_MAX_BYTES (32u << 20) /* of one received; longer ones are dropped */
 
 struct hms_log;
 
